@@ -1,0 +1,118 @@
+"""An assistant: what it is told, how it hears, thinks and speaks, and what it may do.
+
+The names are those of the assistant file. `assistant_loading` reads one, `assistant_files` keeps them fresh.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "Assistant",
+    "Intent",
+    "Model",
+    "Server",
+    "SilencePrompt",
+    "Slot",
+    "Tool",
+    "Transcriber",
+    "TurnTaking",
+    "Voice",
+    "assistant_schema",
+]
+
+from typing import Annotated, Any
+
+from pydantic import Field, SecretStr, field_validator
+
+from .intents import Intent, Slot
+from .section import Section, known_provider
+from .speech import Transcriber, Voice
+from .tool import Tool
+from .turn_taking import SilencePrompt, TurnTaking
+from .urls import checked_url
+
+PhoneNumber = Annotated[str, Field(pattern=r"^\+[1-9][0-9]{6,14}$")]
+"""E.164: a plus sign, the country code, and no spaces."""
+
+
+class Model(Section):
+    """The language model, or the table of intents that stands in for one."""
+
+    provider: str = "embedded"
+    """`embedded`: intents from this file, answered on this machine without a key."""
+    name: str = ""
+    """The vendor's name of the model; empty chooses the provider's default."""
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    """How freely the model chooses its words; without effect on the embedded one."""
+    max_tokens: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """The longest reply, in tokens; without effect on the embedded one."""
+    intents: tuple[Intent, ...] = ()
+    """What the embedded model understands."""
+    fallback: str = "Sorry, I cannot help with that. What else can I do for you?"
+    """What the embedded model says to anything else; best a list of what it can do."""
+    floor: Annotated[float, Field(ge=0, le=1)] = 0.22
+    """Likeness, 0 to 1, that a sentence needs to count as one of the intents."""
+
+    @field_validator("provider", mode="before")
+    @classmethod
+    def _carried(cls, name: Any) -> Any:
+        return known_provider(name, carried=("embedded",), announced=("openai",))
+
+
+class Server(Section):
+    """Where the call's events are posted to."""
+
+    url: str
+    """An http or https address."""
+    secret: SecretStr | None = None
+    """Shared with the receiver, to sign what is posted."""
+
+    @field_validator("url")
+    @classmethod
+    def _is_an_address(cls, url: str) -> str:
+        return checked_url(url)
+
+
+class Assistant(Section):
+    """Everything that one assistant is."""
+
+    name: Annotated[str, Field(min_length=1)]
+    """What the assistant is called in logs and events."""
+    language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] = "en"
+    """BCP 47 tag of the language that is spoken."""
+    instructions: str = ""
+    """What a language model is told about its task."""
+    transcriber: Transcriber = Transcriber()
+    """Who listens."""
+    model: Model = Model()
+    """Who thinks."""
+    voice: Voice = Voice()
+    """Who speaks."""
+    first_message: str = ""
+    """The greeting; empty lets the caller begin."""
+    first_message_interruptible: bool = True
+    """Whether the caller may cut into the greeting."""
+    tools: tuple[Tool, ...] = ()
+    """What the assistant may do."""
+    turn_taking: TurnTaking = TurnTaking()
+    """Whose turn it is, and when."""
+    server: Server | None = None
+    """Where events go, or nowhere."""
+    fallback_number: PhoneNumber | None = None
+    """Where the caller is put through when the assistant cannot go on (E.164)."""
+    goodbye: str = "Goodbye."
+    """The last words before the assistant ends a call."""
+    apology: str = "Sorry, something went wrong on my side. Please say that again."
+    """Said when a reply failed."""
+    notices: tuple[str, ...] = ()
+    """What was translated, or has no effect; filled while loading, never written in a file."""
+
+    def tool(self, name: str) -> Tool | None:
+        """Find a tool by its name."""
+        return next((tool for tool in self.tools if tool.name == name), None)
+
+
+def assistant_schema() -> dict[str, Any]:
+    """Make the JSON Schema of an assistant file, for editors; it describes offhook's own names."""
+    schema = Assistant.model_json_schema()
+    del schema["properties"]["notices"]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

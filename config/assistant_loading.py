@@ -1,0 +1,94 @@
+"""Assistant files become assistants, or every reason why not, at once."""
+
+from __future__ import annotations
+
+__all__ = ["load_assistant", "parse_assistant"]
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from .assistant import Assistant
+from .assistant_checks import effectless, inconsistencies
+from .documents import Document, KeyPath, read_json, read_yaml
+from .errors import ConfigError, ConfigProblem
+from .explanation import explained
+from .hosted_names import Translation, translate
+
+_LARGEST_FILE_BYTES = 1 << 20
+
+
+def load_assistant(path: Path) -> Assistant:
+    """Read an assistant file, YAML or JSON by its ending.
+
+    The file's folder joins the end of `sys.path`, so that a tool's module may lie beside it. Raises
+    ConfigError with all that is wrong.
+    """
+    source = str(path)
+    if path.suffix not in (".yaml", ".yml", ".json"):
+        problem = ConfigProblem(source, "", "is neither .yaml nor .json.", "Rename it.")
+        raise ConfigError([problem])
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_FILE_BYTES + 1)
+        text = content.decode("utf-8-sig")
+    except OSError as error:
+        raise ConfigError([ConfigProblem(source, "", f"cannot be read: {error.strerror}.")]) from None
+    except UnicodeDecodeError as error:
+        message = f"is not UTF-8 text (byte {error.start})."
+        raise ConfigError([ConfigProblem(source, "", message, "Save it as UTF-8.")]) from None
+    if len(content) > _LARGEST_FILE_BYTES:
+        raise ConfigError([ConfigProblem(source, "", "is larger than 1 MiB.", "Is it the right file?")])
+    document = read_json(text, source) if path.suffix == ".json" else read_yaml(text, source)
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
+    return _assistant(document, source)
+
+
+def parse_assistant(data: Any, source: str) -> Assistant:
+    """Make an assistant of plain data, as a JSON body holds it; raises ConfigError with all that is wrong."""
+    return _assistant(Document(data), source)
+
+
+def _assistant(document: Document, source: str) -> Assistant:
+    if not isinstance(document.data, dict):
+        found = "is empty" if document.data is None else "does not hold `key: value` pairs"
+        raise ConfigError([ConfigProblem(source, "", f"{found}.", "Write at least `name: ...`.")])
+    translation = translate(document.data, Assistant)
+    assistant, found_problems = _validated(translation)
+    problems = [_placed(source, document, *problem) for problem in found_problems]
+    if problems or assistant is None:
+        raise ConfigError(sorted(problems, key=_line_of))
+    notices = (*translation.notices, *effectless(assistant))
+    return assistant.model_copy(update={"notices": notices})
+
+
+def _validated(translation: Translation) -> tuple[Assistant | None, list[tuple[KeyPath, str, str]]]:
+    """Validate translated data; problems are (path as written, message, fix)."""
+    problems = [(path, message, "") for path, message in translation.problems]
+    assistant = None
+    try:
+        assistant = Assistant.model_validate(translation.data)
+    except ValidationError as error:
+        problems += explained(error, translation)
+    if "notices" in translation.data:
+        problems.append((("notices",), "is not a key of an assistant file.", "Leave it out."))
+    told = {path for path, _, _ in problems}
+    for path, message, fix in inconsistencies(translation.data):
+        written = translation.written(path)
+        if written not in told:
+            problems.append((written, message, fix))
+    return assistant, problems
+
+
+def _placed(source: str, document: Document, path: KeyPath, message: str, fix: str) -> ConfigProblem:
+    line = document.line(path)
+    return ConfigProblem(f"{source}:{line}" if line else source, ".".join(map(str, path)), message, fix)
+
+
+def _line_of(problem: ConfigProblem) -> int:
+    line = problem.source.rpartition(":")[2]
+    return int(line) if line.isdigit() else 0

@@ -1,0 +1,189 @@
+"""What the server is told by its environment, by a `.env` file, and by Docker secrets."""
+
+from __future__ import annotations
+
+__all__ = ["Settings", "load_settings"]
+
+import os
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from .environment import Variable, read_variables
+from .errors import ConfigError, ConfigProblem
+from .urls import checked_url
+
+
+def _networks(value: Any) -> Any:
+    """Read networks that are separated by commas. Raises ValueError naming the one that is none."""
+    if not isinstance(value, str):
+        return value
+    return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+
+
+def _without_query(url: str) -> str:
+    return checked_url(url, query=False)
+
+
+PublicUrl = Annotated[str, AfterValidator(_without_query)]
+Url = Annotated[str, AfterValidator(checked_url)]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_networks)]
+PhoneNumber = Annotated[str, Field(pattern=r"^\+[1-9][0-9]{6,14}$")]
+
+
+class Settings(BaseSettings):
+    """The server's settings; secrets never show in its `repr`. Make it with `load_settings`."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
+    )
+
+    public_url: PublicUrl | None = None
+    """The address by which the carrier reaches this server, without a trailing slash."""
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8080
+    """The TCP port; 0 lets the system choose."""
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    """The address to listen on."""
+    twilio_account_sid: Annotated[str, Field(pattern=r"^AC\w+$")] | None = None
+    """Begins with AC."""
+    twilio_auth_token: SecretStr | None = None
+    """Signs the carrier's requests."""
+    twilio_phone_number: PhoneNumber | None = None
+    """The number to call from (E.164)."""
+    deepgram_api_key: SecretStr | None = None
+    """For the recogniser of that vendor."""
+    openai_api_key: SecretStr | None = None
+    """For a language model of that vendor, or one that speaks its protocol."""
+    openai_base_url: Url | None = None
+    """Where that protocol is spoken, if not at the vendor's."""
+    elevenlabs_api_key: SecretStr | None = None
+    """For the voice of that vendor."""
+    webhook_url: Url | None = None
+    """Where events of all calls are posted to."""
+    webhook_secret: SecretStr | None = None
+    """Signs what is posted."""
+    redis_url: SecretStr | None = None
+    """The store that several hosts share; secret, for it may hold a password."""
+    require_stream_token: bool = False
+    """Serve only media streams that carry a token from our own webhook."""
+    max_calls: Annotated[int, Field(ge=1, le=100_000)] = 20
+    """Calls at a time; more are refused."""
+    max_call_s: Annotated[float, Field(ge=10, le=86_400)] = 14_400
+    """The longest call, in seconds, whatever the assistant allows."""
+    insecure: bool = False
+    """Serve requests that nobody signed."""
+    local_peers: Networks = ()
+    """Networks whose addresses count as this machine's own where only it is trusted (a container's gateway)."""
+    log_words: bool = False
+    """Let the callers' words into the logs."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take nothing but what `load_settings` has read, so that every error names its variable."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+
+_VARIABLES = (
+    Variable("public_url", ("PUBLIC_URL", "SERVER_URL")),
+    Variable("port", ("PORT",)),
+    Variable("host", ("HOST",)),
+    Variable("twilio_account_sid", ("TWILIO_ACCOUNT_SID",)),
+    Variable("twilio_auth_token", ("TWILIO_AUTH_TOKEN",)),
+    Variable("twilio_phone_number", ("TWILIO_PHONE_NUMBER",)),
+    Variable("deepgram_api_key", ("DEEPGRAM_API_KEY",)),
+    Variable("openai_api_key", ("OPENAI_API_KEY",)),
+    Variable("openai_base_url", ("OPENAI_BASE_URL",)),
+    Variable("elevenlabs_api_key", ("ELEVENLABS_API_KEY",)),
+    Variable("webhook_url", ("WEBHOOK_URL",)),
+    Variable("webhook_secret", ("WEBHOOK_SECRET", "VAPI_SERVER_SECRET")),
+    Variable("redis_url", ("REDIS_URL",)),
+    Variable("require_stream_token", ("OFFHOOK_REQUIRE_STREAM_TOKEN",)),
+    Variable("max_calls", ("OFFHOOK_MAX_CALLS",)),
+    Variable("max_call_s", ("OFFHOOK_MAX_CALL_S",)),
+    Variable("insecure", ("OFFHOOK_INSECURE",)),
+    Variable("local_peers", ("OFFHOOK_LOCAL_PEERS",)),
+    Variable("log_words", ("OFFHOOK_LOG_WORDS",)),
+)
+
+_FIXES = {
+    "public_url": "Write it as https://bridge.example.com.",
+    "port": "Write a number from 0 to 65535.",
+    "twilio_account_sid": "It begins with AC; copy it from the account's page.",
+    "twilio_phone_number": "Write it as +15551234567 (E.164).",
+    "openai_base_url": "Write it as https://models.example.com/v1.",
+    "webhook_url": "Write it as https://example.com/events.",
+    "max_calls": "Write a whole number from 1.",
+    "max_call_s": "Write seconds, from 10 to 86400.",
+    "require_stream_token": "Write true or false.",
+    "insecure": "Write true or false.",
+    "local_peers": "Write networks like 172.16.0.0/12, separated by commas.",
+    "log_words": "Write true or false.",
+}
+
+_SENTENCES = {
+    "int_parsing": "is not a whole number.",
+    "float_parsing": "is not a number.",
+    "bool_parsing": "is neither true nor false.",
+    "string_pattern_mismatch": "has the wrong form.",
+}
+
+
+def load_settings(environ: Mapping[str, str] | None = None, env_file: Path | None = Path(".env")) -> Settings:
+    """Read the settings: the environment (the process's own for None) before the `.env` file, if it is there.
+
+    Each variable may be given as `NAME_FILE` with the path of a file that holds the value; empty variables
+    count as unset. Raises ConfigError with every problem at once; no message holds a value of a secret.
+    """
+    layers: list[tuple[str, Mapping[str, str]]] = [
+        ("environment", os.environ if environ is None else environ)
+    ]
+    problems: list[ConfigProblem] = []
+    if env_file is not None and env_file.is_file():
+        try:
+            layers.append((str(env_file), _dotenv(env_file)))
+        except (OSError, UnicodeDecodeError) as error:
+            problems.append(ConfigProblem(str(env_file), "", f"cannot be read: {error}."))
+    found, more = read_variables(_VARIABLES, layers)
+    problems += more
+    settings: Settings | None = None
+    try:
+        settings = Settings.model_validate({field: value.text for field, value in found.items()})
+    except ValidationError as error:
+        for detail in error.errors(include_url=False, include_input=False):
+            field = str(detail["loc"][0])
+            value = found[field]
+            problems.append(ConfigProblem(value.source, value.name, _sentence(detail), _FIXES.get(field, "")))
+    if problems or settings is None:
+        raise ConfigError(problems)
+    return settings
+
+
+def _sentence(detail: Mapping[str, Any]) -> str:
+    if detail["type"] == "value_error":
+        return f"{detail['ctx']['error']}."
+    if detail["type"] in _SENTENCES:
+        return _SENTENCES[detail["type"]]
+    return f"{str(detail['msg']).replace('Input should be', 'must be')}."
+
+
+def _dotenv(path: Path) -> dict[str, str]:
+    """Read a `.env` file; names without `=` count as unset."""
+    variables = DotEnvSettingsSource(Settings, env_file=path, case_sensitive=True).env_vars
+    return {name: value for name, value in variables.items() if value is not None}

@@ -1,0 +1,139 @@
+"""When the agent listens, when it speaks, and when it gives up: all times and words of turn taking."""
+
+from __future__ import annotations
+
+__all__ = ["BACKCHANNELS", "STOP_WORDS", "BargeIn", "SilencePrompt", "TurnTaking"]
+
+from itertools import pairwise
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from .section import Section
+
+BargeIn = Literal["off", "partial", "pause"]
+
+BACKCHANNELS = (
+    "yeah", "yep", "yes", "uh-huh", "uh huh", "mm-hmm", "mm hmm", "mhm", "hmm", "okay", "ok", "right",
+    "all right", "alright", "sure", "i see", "got it", "oh", "ah", "aha", "cool", "great", "good", "nice",
+    "fine", "wow", "really", "of course", "exactly", "true", "makes sense", "go on", "thanks", "thank you",
+)  # fmt: skip
+"""English words of a listener who wants the speaker to go on."""
+
+STOP_WORDS = (
+    "stop", "wait", "hold on", "hang on", "no", "nope", "one moment", "one second", "just a second",
+    "just a moment", "pause", "quiet", "be quiet", "shut up", "enough", "excuse me", "sorry", "actually",
+    "cancel", "never mind", "hello",
+)  # fmt: skip
+"""English words that always take the turn."""
+
+PhraseList = Annotated[tuple[str, ...], Field(max_length=500)]
+
+
+class SilencePrompt(Section):
+    """What the agent says into a silence of the caller's."""
+
+    after_s: Annotated[float, Field(gt=0, le=3600)]
+    """Seconds of silence, counted from the end of the last speech of either side."""
+    text: Annotated[str, Field(min_length=1)]
+    """What is said."""
+
+
+SILENCE_PROMPTS = (
+    SilencePrompt(after_s=8, text="Are you still there?"),
+    SilencePrompt(after_s=16, text="I'm still here. Take your time, or say goodbye to end the call."),
+)
+
+
+class TurnTaking(Section):
+    """All that decides whose turn it is; times are milliseconds unless a name ends in `_s`."""
+
+    endpointing_ms: Annotated[int, Field(ge=100, le=5000)] = 500
+    """The least silence of the caller's that ends a turn."""
+    max_endpointing_ms: Annotated[int, Field(ge=100, le=20_000)] = 3000
+    """Silence that ends a turn even where the words sound unfinished."""
+    barge_in: BargeIn = "pause"
+    """`off`: the agent finishes; `partial`: words stop it; `pause`: sound pauses it, words stop it."""
+    pause_after_ms: Annotated[int, Field(ge=0, le=1000)] = 60
+    """Speech of the caller's, above the expected echo, that pauses the agent."""
+    decide_ms: Annotated[int, Field(ge=100, le=5000)] = 1000
+    """How long a pause waits for words while the caller still makes sound."""
+    debounce_ms: Annotated[int, Field(ge=0, le=2000)] = 300
+    """How long after a backchannel more words may follow before the agent goes on."""
+    max_wordless_pauses: Annotated[int, Field(ge=0, le=20)] = 2
+    """Pauses without words in one reply; after that only words stop it."""
+    vad_threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """Probability from which a window of sound counts as speech."""
+    final_timeout_ms: Annotated[int, Field(ge=100, le=10_000)] = 2000
+    """How long the end of a turn waits for the recogniser's final words."""
+    reply_timeout_ms: Annotated[int, Field(ge=500, le=60_000)] = 8000
+    """An agent that owes a reply and is silent for so long has failed."""
+    stop_words: PhraseList = STOP_WORDS
+    """What a caller says to take the turn at once."""
+    backchannels: PhraseList = BACKCHANNELS
+    """What a caller says without wanting the turn; a phrase that is also a stop word is left out."""
+    silence_prompts: Annotated[tuple[SilencePrompt, ...], Field(max_length=20)] = SILENCE_PROMPTS
+    """What the agent says into a long silence, in order."""
+    silence_hangup_s: Annotated[float, Field(gt=0, le=3600)] = 30
+    """Silence that ends the call, in seconds."""
+    max_turn_s: Annotated[float, Field(ge=5, le=600)] = 60
+    """A turn of the caller's is answered after so many seconds at the latest."""
+    max_call_s: Annotated[float, Field(ge=10, le=86_400)] = 14_400
+    """The call ends after so many seconds at the latest."""
+
+    @field_validator("stop_words", "backchannels")
+    @classmethod
+    def _plain(cls, phrases: tuple[str, ...]) -> tuple[str, ...]:
+        """Lower-case, single-spaced and each once, so that matching need not care."""
+        plain = (" ".join(phrase.lower().split()) for phrase in phrases)
+        return tuple(dict.fromkeys(phrase for phrase in plain if phrase))
+
+    @field_validator("max_endpointing_ms")
+    @classmethod
+    def _not_below_the_floor(cls, value: int, info: ValidationInfo) -> int:
+        floor = info.data.get("endpointing_ms")
+        if floor is not None and value < floor:
+            raise ValueError(f"is {value}, less than endpointing_ms ({floor}); set it to {floor} or more")
+        return value
+
+    @field_validator("debounce_ms")
+    @classmethod
+    def _within_the_decision(cls, value: int, info: ValidationInfo) -> int:
+        decide = info.data.get("decide_ms")
+        if decide is not None and value > decide:
+            raise ValueError(f"is {value}, more than decide_ms ({decide}); set it to {decide} or less")
+        return value
+
+    @field_validator("backchannels")
+    @classmethod
+    def _stop_words_win(cls, phrases: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        stop_words = info.data.get("stop_words", ())
+        return tuple(phrase for phrase in phrases if phrase not in stop_words)
+
+    @field_validator("silence_prompts")
+    @classmethod
+    def _ascending(cls, prompts: tuple[SilencePrompt, ...]) -> tuple[SilencePrompt, ...]:
+        times = [prompt.after_s for prompt in prompts]
+        if any(later <= earlier for earlier, later in pairwise(times)):
+            raise ValueError("must have ascending after_s; each prompt comes later than the one before it")
+        return prompts
+
+    @field_validator("silence_hangup_s")
+    @classmethod
+    def _after_the_prompts(cls, value: float, info: ValidationInfo) -> float:
+        prompts = info.data.get("silence_prompts")
+        if prompts and value <= prompts[-1].after_s:
+            last = prompts[-1].after_s
+            raise ValueError(
+                f"is {value:g}, but the last of silence_prompts comes at {last:g} s; "
+                f"set it above {last:g}, or shorten silence_prompts"
+            )
+        return value
+
+    @field_validator("max_call_s")
+    @classmethod
+    def _longer_than_a_turn(cls, value: float, info: ValidationInfo) -> float:
+        turn = info.data.get("max_turn_s")
+        if turn is not None and value < turn:
+            raise ValueError(f"is {value:g}, less than max_turn_s ({turn:g}); set it to {turn:g} or more")
+        return value
