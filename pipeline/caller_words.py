@@ -1,0 +1,106 @@
+"""What the caller has said so far in this turn: utterances in order, newest text of each."""
+
+from __future__ import annotations
+
+__all__ = ["CallerWords"]
+
+from dataclasses import dataclass
+from itertools import takewhile
+
+from .phrases import normalised
+from .ports import Transcript
+
+COVERED_WITHIN_S = 0.1
+"""A final whose audio ends this much before the last speech still holds the last word."""
+
+
+@dataclass(slots=True)
+class _Utterance:
+    sequence: int
+    text: str
+    stable: str
+    """The words that two results in a row agree on, or all of a final."""
+    final: bool
+    covers_s: float
+    confidence: float
+
+
+class CallerWords:
+    """Collects transcripts into the text of one turn.
+
+    A provider's results carry (connection, utterance, sequence); what is older than what is known,
+    or belongs to an utterance that was closed, is dropped and counted.
+    """
+
+    def __init__(self) -> None:
+        self._utterances: dict[tuple[int, int], _Utterance] = {}
+        self._closed: tuple[int, int] = (-1, -1)
+        self._before = ""
+        self.dropped = 0
+
+    def take(self, transcript: Transcript) -> bool:
+        """Take a result; False if it is out of date."""
+        key = (transcript.connection, transcript.utterance)
+        known = self._utterances.get(key)
+        if key <= self._closed or (known is not None and transcript.sequence <= known.sequence):
+            self.dropped += 1
+            return False
+        self._forget_lost_connections(transcript.connection)
+        text = transcript.text.strip()
+        stable = text if transcript.final else _agreed(known.text, text) if known else ""
+        self._utterances[key] = _Utterance(
+            transcript.sequence, text, stable, transcript.final, transcript.covers_s, transcript.confidence
+        )
+        return True
+
+    @property
+    def text(self) -> str:
+        """All words of the turn so far."""
+        return self._joined([utterance.text for utterance in self._utterances.values()])
+
+    @property
+    def fresh_text(self) -> str:
+        """The words since the last reset, without those of a turn that was taken up again."""
+        return " ".join(utterance.text for utterance in self._utterances.values() if utterance.text)
+
+    @property
+    def stable_text(self) -> str:
+        """The words since the last reset that are not going to change."""
+        return " ".join(utterance.stable for utterance in self._utterances.values() if utterance.stable)
+
+    @property
+    def confidence(self) -> float:
+        """That of the least certain utterance with words; 1 without any."""
+        return min((item.confidence for item in self._utterances.values() if item.text), default=1.0)
+
+    def final_until(self, media_s: float) -> bool:
+        """All words up to this point of the caller's audio are final."""
+        newest = list(self._utterances.values())[-1:]
+        return any(item.final and item.covers_s >= media_s - COVERED_WITHIN_S for item in newest)
+
+    def reset(self, before: str = "") -> None:
+        """Start a new turn; `before` is the text of a turn that is taken up again."""
+        if self._utterances:
+            self._closed = max(self._utterances)
+        self._utterances.clear()
+        self._before = before
+
+    def take_up(self, before: str) -> None:
+        """The words so far go on from an earlier turn's text."""
+        self._before = before
+
+    def _forget_lost_connections(self, newest: int) -> None:
+        """A recogniser that was opened again hears anew whatever had no final."""
+        lost = [key for key, item in self._utterances.items() if key[0] < newest and not item.final]
+        for key in lost:
+            del self._utterances[key]
+
+    def _joined(self, texts: list[str]) -> str:
+        return " ".join(text for text in (self._before, *texts) if text)
+
+
+def _agreed(before: str, now: str) -> str:
+    """The leading words of `now` that `before` had as well."""
+    pairs = zip(before.split(), now.split(), strict=False)
+    agreed = takewhile(lambda pair: normalised(pair[0]) == normalised(pair[1]), pairs)
+    return " ".join(word for _, word in agreed)

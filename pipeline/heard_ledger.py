@@ -1,0 +1,94 @@
+"""The ledger of a reply: which characters of its text lie at which bytes of its audio."""
+
+from __future__ import annotations
+
+__all__ = ["HeardLedger"]
+
+import bisect
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .ports import WordTiming
+
+BYTES_PER_S = 8000
+_WORD = re.compile(r"\S+")
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    end_char: int
+    start_byte: int
+    end_byte: int
+
+    @property
+    def twice_its_middle(self) -> int:
+        return self.start_byte + self.end_byte
+
+
+class HeardLedger:
+    """Words of a reply with the place of each in the outgoing bytes, clause after clause.
+
+    Where the voice gives word timings they are used; inside a clause without them the words share
+    its audio in proportion to their letters.
+    """
+
+    def __init__(self) -> None:
+        self._text = ""
+        self._words: list[_Word] = []
+        self._clause = ""
+        self._clause_char = 0
+        self._clause_byte = 0
+        self._timed = False
+
+    @property
+    def text(self) -> str:
+        """All text of the reply so far."""
+        return self._text
+
+    def begin_clause(self, text: str, at_byte: int) -> None:
+        """The audio from `at_byte` on holds this text, which follows the text before it."""
+        separator = " " if self._text and not self._text[-1].isspace() and text[:1].strip() else ""
+        self._clause = text
+        self._clause_char = len(self._text) + len(separator)
+        self._clause_byte = at_byte
+        self._timed = False
+        self._text += separator + text
+
+    def add_words(self, words: Sequence[WordTiming]) -> None:
+        """Take the voice's own timings, relative to the clause."""
+        for word in words:
+            self._timed = True
+            self._words.append(
+                _Word(
+                    self._clause_char + word.end_char,
+                    self._clause_byte + round(word.start_s * BYTES_PER_S),
+                    self._clause_byte + round(word.end_s * BYTES_PER_S),
+                )
+            )
+
+    def end_clause(self, at_byte: int) -> None:
+        """The clause's audio ends here; words without timings get their share of it."""
+        if self._timed:
+            return
+        spans = [match.span() for match in _WORD.finditer(self._clause)]
+        letters = sum(end - start for start, end in spans)
+        length = at_byte - self._clause_byte
+        done = 0
+        for start, end in spans:
+            first = self._clause_byte + length * done // letters
+            done += end - start
+            last = self._clause_byte + length * done // letters
+            self._words.append(_Word(self._clause_char + end, first, last))
+
+    def heard_text(self, offset: int) -> str:
+        """The text up to the last word of which more than half lies before `offset`."""
+        count = bisect.bisect_left(self._words, 2 * offset, key=lambda word: word.twice_its_middle)
+        return self._text[: self._words[count - 1].end_char] if count else ""
+
+    def word_start(self, offset: int) -> int:
+        """Where to go on after a cut: at the start of the word that was cut, or at `offset` between words."""
+        index = bisect.bisect_right(self._words, offset, key=lambda word: word.end_byte)
+        if index < len(self._words) and self._words[index].start_byte < offset:
+            return self._words[index].start_byte
+        return offset

@@ -1,0 +1,162 @@
+"""One reply: from the conversation so far to audio on the line.
+
+Two tasks joined by a bounded channel: the model's text is cut into clauses while earlier clauses are
+being spoken. All audio carries the reply's number; once the reply is revoked nothing of it is
+accepted any more, and its tasks are cancelled as a whole. Tools that it asked for live on.
+"""
+
+from __future__ import annotations
+
+__all__ = ["Reply", "ReplyParts", "each_within"]
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import TypeVar, cast
+
+from offhook.codecs.audio_format import MULAW_8K, converter
+from offhook.config.errors import ProviderTimeout
+
+from .channel import Overflow, Receiver, Sender, open_channel
+from .messages import AgentSaid, Message, ModelRequest, TextDelta, ToolAnswered, ToolRequest, ToolSpec
+from .ports import LanguageModel, Voice
+from .segmenter import Segmenter, clauses_of
+from .speaker import Speaker
+
+T = TypeVar("T")
+
+CLAUSES_AHEAD = 16
+MAX_ROUNDS = 3
+"""How often one reply may ask the model: an answer that is known at once leads to another round."""
+DELTA_WAIT_S = 8.0
+"""The longest wait for the model's next piece."""
+PIECE_WAIT_S = 5.0
+"""The longest wait for the voice's next piece."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyParts:
+    """What a reply works with."""
+
+    model: LanguageModel
+    voice: Voice
+    speaker: Speaker
+    specs: tuple[ToolSpec, ...]
+    variables: Mapping[str, str]
+    ask_tool: Callable[[ToolRequest], ToolAnswered]
+    """Starts the tool, or says why not; never waits."""
+    reached: Callable[[str], None]
+    """Notes a stage of the timeline."""
+
+
+@dataclass(slots=True)
+class Reply:
+    """What becomes of one reply; read by the call when it settles the history."""
+
+    number: int
+    prelude: tuple[Message, ...]
+    """What led to it; written to the history with it."""
+    generated: str = ""
+    tool_requests: list[ToolRequest] = field(default_factory=list)
+    answers: list[ToolAnswered] = field(default_factory=list)
+
+    def said(self, heard: str, *, interrupted: bool) -> AgentSaid:
+        """The reply as the history keeps it."""
+        return AgentSaid(heard, self.generated, interrupted, tuple(self.tool_requests))
+
+    async def say(self, text: str, parts: ReplyParts) -> bool:
+        """Speak a fixed text. False if nothing was to be heard. Raises ProviderError."""
+        self.generated = text
+        for clause in clauses_of(text):
+            if not await self._speak_clause(clause, parts):
+                break
+        return parts.speaker.finish(self.number)
+
+    async def answer(self, history: Sequence[Message], parts: ReplyParts) -> bool:
+        """Ask the model and speak while it thinks. False if nothing was to be heard. Raises ProviderError."""
+        sender: Sender[str]
+        receiver: Receiver[str]
+        sender, receiver = open_channel(CLAUSES_AHEAD, Overflow.WAIT)
+        try:
+            async with asyncio.TaskGroup() as group:
+                speaking = group.create_task(self._speak(receiver, parts))
+                group.create_task(self._think(history, sender, parts))
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+        return speaking.result()
+
+    async def _think(self, history: Sequence[Message], clauses: Sender[str], parts: ReplyParts) -> None:
+        messages = tuple(history)
+        for _ in range(MAX_ROUNDS):
+            said, requests, answers = await self._ask(messages, clauses, parts)
+            self.answers += answers
+            if all(answer.pending for answer in answers):
+                break
+            messages = (*messages, AgentSaid(said, said, tool_requests=tuple(requests)), *answers)
+        clauses.close()
+
+    async def _ask(
+        self, messages: tuple[Message, ...], clauses: Sender[str], parts: ReplyParts
+    ) -> tuple[str, list[ToolRequest], list[ToolAnswered]]:
+        """One round with the model."""
+        segmenter = Segmenter()
+        said = ""
+        requests: list[ToolRequest] = []
+        answers: list[ToolAnswered] = []
+        request = ModelRequest(messages, parts.specs, parts.variables)
+        async with aclosing(each_within(parts.model.respond(request), DELTA_WAIT_S, "model")) as deltas:
+            async for delta in deltas:
+                parts.reached("first_token")
+                if isinstance(delta, TextDelta):
+                    said += delta.text
+                    for clause in segmenter.feed(delta.text):
+                        await self._give(clause, clauses, parts)
+                else:
+                    requests.append(delta)
+                    self.tool_requests.append(delta)
+                    answers.append(parts.ask_tool(delta))
+        for clause in segmenter.flush():
+            await self._give(clause, clauses, parts)
+        return said, requests, answers
+
+    async def _give(self, clause: str, clauses: Sender[str], parts: ReplyParts) -> None:
+        parts.reached("first_clause")
+        self.generated = f"{self.generated} {clause}".strip()
+        await clauses.send(clause)
+
+    async def _speak(self, clauses: Receiver[str], parts: ReplyParts) -> bool:
+        async for clause in clauses:
+            if not await self._speak_clause(clause, parts):
+                break
+        return parts.speaker.finish(self.number)
+
+    async def _speak_clause(self, clause: str, parts: ReplyParts) -> bool:
+        """Make the audio of one clause; False if the reply was revoked."""
+        speaker = parts.speaker
+        if not await speaker.room(self.number) or not speaker.begin_clause(self.number, clause):
+            return False
+        convert = converter(parts.voice.audio_format, MULAW_8K)
+        async with aclosing(each_within(parts.voice.speak(clause), PIECE_WAIT_S, "voice")) as pieces:
+            async for piece in pieces:
+                parts.reached("first_audio")
+                if not speaker.append(self.number, convert.feed(piece.audio), piece.words):
+                    return False
+                await speaker.room(self.number)
+        accepted = speaker.append(self.number, convert.flush())
+        speaker.end_clause(self.number)
+        return accepted
+
+
+async def each_within(items: AsyncIterator[T], limit_s: float, stage: str) -> AsyncGenerator[T, None]:
+    """Yield each item, waiting `limit_s` for it at the most. Raises ProviderTimeout."""
+    async with aclosing(cast("AsyncGenerator[T, None]", items)):
+        while True:
+            try:
+                async with asyncio.timeout(limit_s):
+                    item = await anext(items)
+            except StopAsyncIteration:
+                return
+            except TimeoutError:
+                raise ProviderTimeout(stage, f"nothing came for {limit_s:g} s") from None
+            yield item

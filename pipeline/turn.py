@@ -1,0 +1,587 @@
+"""Turn-taking: who has the floor, decided in one place.
+
+Theory of operation. Evidence comes in with the time (`feed`), actions go out; nothing here waits,
+and there is no other arbiter. Every wait is a named deadline, and `next_deadline` tells the shell
+when to call `advance`. Silence is counted in the caller's audio (`Activity.media_s`), so frames that
+come late are no silence; waits for our own parts are counted on the clock.
+
+The caller takes the floor by speaking (IDLE -> LISTENING). Silence beyond the patience that the
+words ask for, with words that are final up to the last sound, ends the turn (-> PROCESSING); the
+first audio written makes it RESPONDING; the last mark heard gives the floor back (-> LISTENING).
+
+When the caller makes a sound while a reply is being made or played, the floor is contested, in two
+phases. First the reply is paused: silence at once, nothing lost. Then it is decided:
+
+    words with content, or a stop word, that are stable    -> commit: the caller has the floor
+    still speech after `decide_ms`                         -> commit
+    speech over, no words                                  -> resume
+    speech over, a backchannel, then `debounce_ms`         -> resume
+
+At most `max_wordless_pauses` pauses without words in one reply; after that only words pause it.
+A commit before the first audio was written withdraws the reply, and the caller's words go on from
+the turn that asked for it: two breaths, one turn, one answer.
+
+What the agent wants to say unasked (greeting, answers of tools, prompts, goodbye) waits on the agenda
+until nobody has the floor. A goodbye that is heard to its end ends the call; a caller who cuts into
+it takes the call up again.
+
+Rule: everything that moves the state is in this file, and every move is in TRANSITIONS.
+"""
+
+from __future__ import annotations
+
+__all__ = ["TRANSITIONS", "TurnTaking"]
+
+from collections import deque
+from collections.abc import Mapping
+
+from offhook.config.turn_taking import TurnTaking as Settings
+
+from .caller_words import CallerWords
+from .endpointing import patience_for
+from .evidence import (
+    Action,
+    Activity,
+    AgentWants,
+    CallerTurn,
+    CloseWanted,
+    CommitInterruption,
+    Decided,
+    DigitPressed,
+    EndCall,
+    EndUtterance,
+    Evidence,
+    Fault,
+    Goodbye,
+    LineClosed,
+    News,
+    Origin,
+    PausePlayout,
+    ReplyAudible,
+    ReplyEmpty,
+    ReplyPlayed,
+    ResumePlayout,
+    Say,
+    StartReply,
+    State,
+    StateChanged,
+    WithdrawReply,
+    Words,
+)
+from .phrases import Meaning, PhraseBook
+
+TRANSITIONS: Mapping[State, frozenset[State]] = {
+    State.IDLE: frozenset({State.LISTENING, State.PROCESSING, State.ERROR, State.ENDED}),
+    State.LISTENING: frozenset({State.PROCESSING, State.IDLE, State.ERROR, State.ENDED}),
+    State.PROCESSING: frozenset({State.RESPONDING, State.IDLE, State.LISTENING, State.ERROR, State.ENDED}),
+    State.RESPONDING: frozenset({State.LISTENING, State.IDLE, State.ERROR, State.ENDED}),
+    State.ERROR: frozenset({State.IDLE, State.LISTENING, State.ENDED}),
+    State.ENDED: frozenset(),
+}
+
+AGENDA_LIMIT = 16
+DIGITS_PAUSE_S = 2.0
+"""Keys pressed this close together are one value (the usual IVR inter-digit time)."""
+FAULTS_IN_A_ROW = 3
+"""So many lost replies end the call."""
+GUESS_BELOW = 0.37
+"""Mean log-probability -1: a short utterance below it was no words (see the recogniser)."""
+SHORT_S = 0.8
+CLEAR_SPEECH_S = 1.0
+"""So much speech without any words from the recogniser was not noise: the caller is told."""
+
+
+class TurnTaking:
+    """The arbiter of one call. `agenda`, words and deadlines are its only memory."""
+
+    def __init__(self, settings: Settings, *, goodbye: str, apology: str) -> None:
+        self._settings = settings
+        self._book = PhraseBook(settings.backchannels, settings.stop_words)
+        self._goodbye, self._apology = goodbye, apology
+        self.state = State.IDLE
+        self.words = CallerWords()
+        self._activity = Activity(0.0, speaking=False, onset_s=0.0, last_speech_s=0.0)
+        self._floor_s = 0.0
+        """Speech up to this point of the caller's audio has been dealt with."""
+        self._words_at_s = 0.0
+        """Where the caller's audio stood when words last came."""
+        self._digits = ""
+        self._turn = 0
+        self._turn_text = ""
+        self._reply: int | None = None
+        self._replies = 0
+        self._origin: Origin | None = None
+        self._paused = False
+        self._pause_had_words = False
+        self._wordless_pauses = 0
+        self._closing: CloseWanted | None = None
+        self._faults = 0
+        self._agenda: deque[Origin] = deque()
+        self._deadlines: dict[str, float] = {}
+        self._quiet_since = 0.0
+        self._prompts_given = 0
+        self._now = 0.0
+        self._actions: list[Action] = []
+
+    # ------------------------------------------------------------ the faces
+
+    @property
+    def reply(self) -> int | None:
+        """The reply that is being made or played, or None."""
+        return self._reply
+
+    @property
+    def paused(self) -> bool:
+        """The reply is held back until it is decided who has the floor."""
+        return self._paused
+
+    @property
+    def next_deadline(self) -> float | None:
+        """When `advance` must be called, or None."""
+        return min(self._deadlines.values(), default=None)
+
+    def start(self, now: float, greeting: Say | None) -> list[Action]:
+        """The line is open: greet, or wait for the caller."""
+        self._now = self._quiet_since = now
+        self._deadlines["max-call"] = now + self._settings.max_call_s
+        if greeting is not None:
+            self._agenda.append(greeting)
+        return self._finish_step()
+
+    def feed(self, evidence: Evidence, now: float) -> list[Action]:
+        """Take one fact; say what must be done, in order."""
+        if self.state is State.ENDED:
+            return []
+        self._now = now
+        match evidence:
+            case Activity():
+                self._on_activity(evidence)
+            case Words():
+                self._on_words(evidence)
+            case ReplyAudible(reply):
+                if reply == self._reply and self.state is State.PROCESSING:
+                    self._deadlines.pop("watchdog", None)
+                    self._to(State.RESPONDING, "reply ready")
+            case ReplyPlayed(reply):
+                self._on_played(reply)
+            case ReplyEmpty(reply):
+                self._on_empty(reply)
+            case DigitPressed(digit):
+                self._on_digit(digit)
+            case AgentWants(origin):
+                self._want(origin)
+            case CloseWanted():
+                self._on_close_wanted(evidence)
+            case Fault():
+                self._on_fault(evidence)
+            case LineClosed(reason):
+                self._end(reason)
+        return self._finish_step()
+
+    def advance(self, now: float) -> list[Action]:
+        """Act on every deadline that is reached."""
+        if self.state is State.ENDED:
+            return []
+        self._now = now
+        due = sorted((when, name) for name, when in self._deadlines.items() if when <= now)
+        for _, name in due:
+            if self._deadlines.pop(name, None) is not None:
+                self._on_deadline(name)
+        return self._finish_step()
+
+    # ------------------------------------------------------------ listening
+
+    def _on_activity(self, activity: Activity) -> None:
+        self._activity = activity
+        if activity.speaking and activity.last_speech_s > self._floor_s:
+            self._caller_is_there()
+            if self.state is State.IDLE:
+                self._listen("the caller speaks")
+        if self.state is State.LISTENING:
+            self._check_end_of_turn()
+        elif self.state in (State.PROCESSING, State.RESPONDING):
+            self._contest_by_sound()
+
+    def _on_words(self, words: Words) -> None:
+        if not self.words.take(words.transcript):
+            return
+        if words.transcript.text.strip():
+            self._words_at_s = self._activity.media_s
+            self._caller_is_there()
+            if self.state is State.IDLE:
+                self._listen("the caller's words")
+        if self.state is State.LISTENING:
+            self._check_end_of_turn()
+        elif self.state in (State.PROCESSING, State.RESPONDING):
+            self._contest_by_words()
+
+    def _on_digit(self, digit: str) -> None:
+        self._caller_is_there()
+        if self.state is State.RESPONDING or (self.state is State.PROCESSING and self._reply is not None):
+            if not self._may_interrupt():
+                return
+            self._commit("a key was pressed")
+        if self.state is State.IDLE:
+            self._listen("a key was pressed")
+        if digit != "#":
+            self._digits += digit
+        self._deadlines["digits"] = self._now + (DIGITS_PAUSE_S if digit != "#" else 0.0)
+
+    def _listen(self, why: str) -> None:
+        self._to(State.LISTENING, why)
+
+    def _check_end_of_turn(self) -> None:
+        if self._digits or not self._caller_has_said_something():
+            return
+        activity = self._activity
+        self._deadlines.setdefault("turn-cap", self._now + self._settings.max_turn_s)
+        sound_seen = activity.last_speech_s > self._floor_s
+        heard_until = activity.last_speech_s if sound_seen else self._words_at_s
+        patience = patience_for(self.words.text, self._settings)
+        if activity.media_s - heard_until < patience.silence_s:
+            self._deadlines.pop("final", None)
+            return
+        if self.words.final_until(heard_until if sound_seen else 0.0):
+            self._deadlines.pop("final", None)
+            if self.words.fresh_text and not self._is_a_guess():
+                self._end_turn(f"{patience.reason}, {patience.silence_s * 1000:.0f} ms")
+            else:
+                self._forget_noise()
+        elif "final" not in self._deadlines:
+            self._deadlines["final"] = self._now + self._settings.final_timeout_ms / 1000
+
+    def _final_is_overdue(self) -> None:
+        if self.state is not State.LISTENING:
+            return
+        if self.words.fresh_text:
+            self._end_turn("the final words are overdue")
+        elif self._activity.speech_s >= CLEAR_SPEECH_S:
+            self._on_fault(Fault("transcriber", "speech was heard, but no words came"))
+        else:
+            self._forget_noise()
+
+    def _forget_noise(self) -> None:
+        self._actions.append(Decided("noise", "sound without words"))
+        self._hand_floor_on()
+        self._quiet_since = self._now
+
+    def _end_turn(self, why: str) -> None:
+        text = " ".join(part for part in (self.words.text, self._digits) if part)
+        self._digits = ""
+        self._reopen()
+        self._turn += 1
+        self._turn_text = text
+        self._actions.append(Decided("turn.ended", why, text))
+        self._hand_floor_on()
+        self._start_reply(CallerTurn(self._turn, text), "end of turn")
+
+    def _hand_floor_on(self) -> None:
+        """What was said up to now has been dealt with."""
+        self.words.reset()
+        self._floor_s = self._activity.media_s
+        for name in ("final", "turn-cap", "digits"):
+            self._deadlines.pop(name, None)
+        self._actions.append(EndUtterance())
+
+    def _caller_has_said_something(self) -> bool:
+        return self._activity.last_speech_s > self._floor_s or bool(self.words.fresh_text)
+
+    def _caller_is_there(self) -> None:
+        self._quiet_since = self._now
+        self._prompts_given = 0
+
+    def _is_a_guess(self) -> bool:
+        return self.words.confidence < GUESS_BELOW and self._activity.speech_s < SHORT_S
+
+    # ------------------------------------------------------------- barge-in
+
+    def _may_interrupt(self) -> bool:
+        if self._settings.barge_in == "off" or self._reply is None:
+            return False
+        return not (isinstance(self._origin, Say) and not self._origin.interruptible)
+
+    def _contest_by_sound(self) -> None:
+        if self._settings.barge_in != "pause" or not self._may_interrupt():
+            return
+        activity = self._activity
+        speech_s = activity.last_speech_s - max(activity.onset_s, self._floor_s)
+        if self._paused:
+            if activity.speaking:
+                self._deadlines.pop("debounce", None)
+                self._deadlines.pop("no-words", None)
+                self._deadlines.setdefault("decide", self._now + self._settings.decide_ms / 1000)
+            else:
+                self._judge_after_speech()
+        elif (
+            activity.speaking
+            and speech_s >= self._settings.pause_after_ms / 1000
+            and self._wordless_pauses < self._settings.max_wordless_pauses
+        ):
+            self._pause(f"{speech_s * 1000:.0f} ms of speech")
+
+    def _contest_by_words(self) -> None:
+        if not self._may_interrupt() or not self.words.fresh_text:
+            if self._paused and not self._activity.speaking:
+                self._judge_after_speech()
+            return
+        if self._settings.barge_in == "partial":
+            if self._meaning(self.words.fresh_text) in (Meaning.CONTENT, Meaning.STOP):
+                self._commit("words")
+            return
+        if not self._paused:
+            self._pause("words")
+        self._pause_had_words = True
+        meaning = self._meaning(self.words.stable_text)
+        if meaning in (Meaning.CONTENT, Meaning.STOP):
+            self._commit(meaning.value)
+        elif not self._activity.speaking:
+            self._judge_after_speech()
+
+    def _meaning(self, text: str) -> Meaning:
+        if text and self._is_a_guess():
+            return Meaning.BACKCHANNEL
+        return self._book.meaning(text)
+
+    def _pause(self, why: str) -> None:
+        if self._reply is None:
+            return
+        self._paused, self._pause_had_words = True, False
+        self._deadlines["decide"] = self._now + self._settings.decide_ms / 1000
+        self._actions += [PausePlayout(self._reply), Decided("barge-in.paused", why, reply=self._reply)]
+
+    def _judge_after_speech(self) -> None:
+        """The caller is silent again: words decide, or their absence."""
+        if not self.words.final_until(self._activity.last_speech_s):
+            self._deadlines.pop("debounce", None)
+            self._deadlines.setdefault("no-words", self._now + self._settings.decide_ms / 1000)
+            return
+        self._deadlines.pop("no-words", None)
+        match self._meaning(self.words.fresh_text):
+            case Meaning.NOTHING:
+                self._resume("sound without words")
+            case Meaning.BACKCHANNEL:
+                self._deadlines.setdefault("debounce", self._now + self._settings.debounce_ms / 1000)
+            case meaning:
+                self._commit(meaning.value)
+
+    def _words_are_overdue(self) -> None:
+        if self._paused:
+            meaning = self._meaning(self.words.fresh_text)
+            if meaning in (Meaning.CONTENT, Meaning.STOP):
+                self._commit(f"{meaning.value}, final words overdue")
+            else:
+                self._resume("no words came")
+
+    def _resume(self, why: str) -> None:
+        if self._reply is None:
+            return
+        if not self._pause_had_words:
+            self._wordless_pauses += 1
+        self._end_contest()
+        self._hand_floor_on()
+        self._actions += [ResumePlayout(self._reply), Decided("barge-in.decided", why, "resume", self._reply)]
+
+    def _commit(self, why: str) -> None:
+        reply, origin = self._reply, self._origin
+        if reply is None:
+            return
+        self._end_contest()
+        self._forget_reply()
+        self._reopen()
+        self._actions.append(Decided("barge-in.decided", why, "commit", reply))
+        if self.state is State.RESPONDING:
+            self._actions.append(CommitInterruption(reply))
+            if isinstance(origin, Goodbye) and self._closing is not None:
+                self._end(self._closing.reason)
+                return
+            self._to(State.IDLE, "the caller cut in")
+            self._listen("the caller speaks")
+            return
+        self._actions.append(WithdrawReply(reply))
+        if isinstance(origin, CallerTurn):
+            self._turn -= 1
+            self.words.take_up(self._turn_text)
+        elif isinstance(origin, News):
+            self._want(origin)
+        self._listen("the caller goes on")
+
+    def _end_contest(self) -> None:
+        self._paused = False
+        for name in ("decide", "debounce", "no-words"):
+            self._deadlines.pop(name, None)
+
+    # -------------------------------------------------------------- replies
+
+    def _want(self, origin: Origin) -> None:
+        if origin in self._agenda:
+            return
+        if len(self._agenda) >= AGENDA_LIMIT:
+            self._actions.append(Decided("agenda.full", "the oldest wish was dropped"))
+            self._agenda.popleft()
+        self._agenda.append(origin)
+
+    def _start_reply(self, origin: Origin, why: str) -> None:
+        self._replies += 1
+        self._reply, self._origin = self._replies, origin
+        self._wordless_pauses = 0
+        self._deadlines.pop("silence", None)
+        self._deadlines["watchdog"] = self._now + self._settings.reply_timeout_ms / 1000
+        self._to(State.PROCESSING, why)
+        self._actions.append(StartReply(self._replies, origin))
+
+    def _forget_reply(self) -> None:
+        self._reply = self._origin = None
+        self._deadlines.pop("watchdog", None)
+
+    def _on_played(self, reply: int) -> None:
+        if reply != self._reply:
+            return
+        origin = self._origin
+        self._end_contest()
+        self._forget_reply()
+        if isinstance(origin, CallerTurn | News):
+            self._faults = 0
+        if not (isinstance(origin, Say) and origin.purpose == "silence-prompt"):
+            self._quiet_since = self._now
+        if self._closing is not None and not any(isinstance(item, Goodbye) for item in self._agenda):
+            self._end(self._closing.reason)
+        else:
+            self._to(State.LISTENING, "reply played")
+
+    def _on_empty(self, reply: int) -> None:
+        if reply != self._reply:
+            return
+        origin = self._origin
+        contested = self._paused
+        self._end_contest()
+        self._forget_reply()
+        self._quiet_since = self._now
+        if isinstance(origin, Goodbye):
+            self._end(origin.reason)
+            return
+        self._to(State.IDLE, "no reply needed")
+        if contested or self._caller_has_said_something():
+            self._listen("the caller speaks")
+
+    def _on_close_wanted(self, wanted: CloseWanted) -> None:
+        if self._closing is not None:
+            return
+        self._closing = wanted
+        if wanted.goodbye and self._goodbye:
+            self._agenda.clear()
+            self._agenda.append(Goodbye(wanted.reason, self._goodbye))
+        elif self._reply is None:
+            self._end(wanted.reason)
+
+    def _reopen(self) -> None:
+        """The caller goes on: a close that may be taken back is."""
+        if self._closing is not None and self._closing.reopens:
+            self._closing = None
+            for origin in [item for item in self._agenda if isinstance(item, Goodbye)]:
+                self._agenda.remove(origin)
+
+    def _on_fault(self, fault: Fault) -> None:
+        if fault.reply is not None and fault.reply != self._reply:
+            return
+        origin, reply = self._origin, self._reply
+        self._faults += 1
+        if fault.reply is None and reply is not None:
+            # Deaf, but still able to speak: the reply goes on, the apology follows it.
+            self._want(Say(self._apology, "apology"))
+            return
+        if reply is not None:
+            self._end_contest()
+            self._forget_reply()
+            self._actions.append(CommitInterruption(reply))
+        self._hand_floor_on()
+        self._to(State.ERROR, f"{fault.stage}: {fault.reason}")
+        spoken = isinstance(origin, Say) and origin.purpose == "apology"
+        if isinstance(origin, Goodbye) or spoken or self._faults > FAULTS_IN_A_ROW:
+            self._end("fault")
+            return
+        self._to(State.IDLE, "retry")
+        self._agenda.appendleft(Say(self._apology, "apology"))
+        if self._faults == FAULTS_IN_A_ROW:
+            self._on_close_wanted(CloseWanted("fault"))
+            self._agenda.appendleft(Say(self._apology, "apology"))
+
+    # ------------------------------------------------------------ deadlines
+
+    def _on_deadline(self, name: str) -> None:
+        match name:
+            case "final":
+                self._final_is_overdue()
+            case "turn-cap" if self.state is State.LISTENING and self.words.text:
+                self._end_turn("the turn has lasted long enough")
+            case "digits" if self.state is State.LISTENING:
+                self._end_turn("keys")
+            case "decide" if self._paused and self._activity.speaking:
+                self._commit("speech goes on")
+            case "debounce" if self._paused:
+                self._resume("backchannel")
+            case "no-words":
+                self._words_are_overdue()
+            case "watchdog" if self.state is State.PROCESSING:
+                self._on_fault(Fault("reply", "no answer in time", self._reply))
+            case "silence" if self.state in (State.IDLE, State.LISTENING):
+                self._on_silence()
+            case "max-call":
+                self._on_close_wanted(CloseWanted("maximum call time", reopens=False))
+
+    def _on_silence(self) -> None:
+        prompts = self._settings.silence_prompts
+        if self._prompts_given < len(prompts):
+            self._want(Say(prompts[self._prompts_given].text, "silence-prompt", only_now=True))
+            self._prompts_given += 1
+            self._actions.append(
+                Decided("silence.prompt", f"{self._now - self._quiet_since:.1f} s of silence")
+            )
+        else:
+            self._on_close_wanted(CloseWanted("the caller is silent"))
+
+    def _arm_silence(self) -> None:
+        prompts = self._settings.silence_prompts
+        waiting = self.state in (State.IDLE, State.LISTENING) and self._closing is None
+        if not waiting or self._caller_has_the_floor():
+            self._deadlines.pop("silence", None)
+            return
+        after_s = (
+            prompts[self._prompts_given].after_s
+            if self._prompts_given < len(prompts)
+            else self._settings.silence_hangup_s
+        )
+        self._deadlines["silence"] = max(self._now, self._quiet_since + after_s)
+
+    # -------------------------------------------------------------- the end
+
+    def _end(self, reason: str) -> None:
+        self._deadlines.clear()
+        self._agenda.clear()
+        self._to(State.ENDED, reason)
+        self._actions.append(EndCall(reason))
+
+    def _caller_has_the_floor(self) -> bool:
+        return self._activity.speaking or bool(self._digits) or self._caller_has_said_something()
+
+    def _finish_step(self) -> list[Action]:
+        free = self.state in (State.IDLE, State.LISTENING) and not self._caller_has_the_floor()
+        if free and self._agenda:
+            origin = self._agenda.popleft()
+            if self.state is State.LISTENING:
+                self._to(State.IDLE, "the caller says nothing")
+            self._start_reply(origin, "the agent has something to say")
+        elif not free:
+            for origin in [item for item in self._agenda if isinstance(item, Say) and item.only_now]:
+                self._agenda.remove(origin)
+        if self.state is not State.ENDED:
+            self._arm_silence()
+        actions, self._actions = self._actions, []
+        return actions
+
+    def _to(self, state: State, why: str) -> None:
+        if state is self.state:
+            return
+        if state not in TRANSITIONS[self.state]:
+            raise RuntimeError(f"turn-taking may not go from {self.state.value} to {state.value} ({why})")
+        before, self.state = self.state, state
+        self._actions.append(StateChanged(before, state, why))

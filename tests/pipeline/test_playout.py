@@ -1,0 +1,274 @@
+"""Playout, driven by hand: bytes and times in, bytes, marks and news out."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from offhook.pipeline.playout import (
+    FirstFrame,
+    FirstMark,
+    Outgoing,
+    Played,
+    Playout,
+    SendAudio,
+    SendClear,
+    SendMark,
+)
+from offhook.pipeline.ports import WordTiming
+
+SECOND = 8000
+
+
+def reply_of(
+    playout: Playout, seconds: float, *, number: int = 1, word_s: float = 0.5, begin: bool = True
+) -> bytes:
+    """Give playout a whole reply of equally long words; returns its audio."""
+    words = round(seconds / word_s)
+    text = " ".join(f"w{index}" for index in range(words))
+    timings, position = [], 0
+    for index in range(words):
+        start = text.index(f"w{index}", position)
+        position = start + len(f"w{index}")
+        timings.append(WordTiming(start, position, index * word_s, (index + 1) * word_s))
+    audio = b"".join(bytes([index % 250]) * int(word_s * SECOND) for index in range(words))
+    if begin:
+        playout.begin(number)
+    playout.begin_clause(number, text)
+    playout.append(number, audio, timings)
+    playout.end_clause(number)
+    playout.finish(number)
+    return audio
+
+
+def audio_in(outgoing: list[Outgoing]) -> bytes:
+    return b"".join(item.audio for item in outgoing if isinstance(item, SendAudio))
+
+
+def marks_in(outgoing: list[Outgoing]) -> list[str]:
+    return [item.name for item in outgoing if isinstance(item, SendMark)]
+
+
+def test_the_first_20_ms_go_out_at_once_and_the_rest_within_the_lead() -> None:
+    playout = Playout(lead_s=0.2)
+    reply_of(playout, 3)
+    out = playout.due(10.0)
+    sizes = [len(item.audio) for item in out if isinstance(item, SendAudio)]
+    assert sizes[0] == 160
+    assert sum(sizes) == 0.2 * SECOND
+    assert max(sizes) <= 800
+    assert out[0] == FirstFrame(1)
+
+
+def test_pacing_never_drifts_and_never_runs_further_ahead_than_the_lead() -> None:
+    playout = Playout(lead_s=0.2)
+    audio = reply_of(playout, 10)
+    sent = 0
+    for tick in range(120):
+        now = tick * 0.1
+        sent += len(audio_in(playout.due(now)))
+        assert sent <= min(len(audio), (now + 0.2) * SECOND + 1)
+        assert sent >= min(len(audio), (now + 0.1) * SECOND - 1)
+    assert sent == len(audio)
+    assert playout.counters.underruns == 0
+
+
+def test_a_stall_longer_than_the_lead_is_one_underrun_and_the_schedule_starts_anew() -> None:
+    playout = Playout(lead_s=0.2)
+    reply_of(playout, 3)
+    playout.due(0.0)
+    out = playout.due(0.7)
+    assert playout.counters.underruns == 1
+    assert playout.counters.underrun_s == pytest.approx(0.5)
+    assert len(audio_in(out)) == 0.2 * SECOND, "missed ticks are not replayed in a burst"
+
+
+def test_a_voice_that_is_slower_than_speech_counts_underruns_only_inside_the_reply() -> None:
+    playout = Playout()
+    playout.begin(1)
+    playout.begin_clause(1, "one two")
+    playout.append(1, bytes(800))
+    playout.due(0.0)
+    playout.due(0.1)
+    playout.append(1, bytes(800))
+    playout.due(0.5)
+    assert playout.counters.underruns == 1
+    playout.finish(1)
+    playout.due(0.6)
+    reply_of(playout, 1, number=2)
+    playout.due(9.0)
+    assert playout.counters.underruns == 1
+
+
+def test_the_last_mark_ends_the_reply() -> None:
+    playout = Playout()
+    reply_of(playout, 0.5)
+    names = []
+    for tick in range(8):
+        names += marks_in(playout.due(tick * 0.1))
+    news = playout.mark_reached(names[-1], 0.6)
+    assert isinstance(news[-1], Played)
+    assert news[-1].heard.text == "w0"
+    assert news[-1].heard.complete
+    assert playout.reply is None
+
+
+def test_a_carrier_that_never_echoes_cannot_hold_the_reply_for_ever() -> None:
+    playout = Playout()
+    reply_of(playout, 0.5)
+    out: list[Outgoing] = []
+    for tick in range(40):
+        out += playout.due(tick * 0.1)
+    assert isinstance(out[-1], Played)
+    assert playout.counters.overdue_marks == 1
+
+
+def test_pause_goes_back_to_the_word_that_was_cut_and_resume_repeats_no_heard_word() -> None:
+    playout = Playout()
+    audio = reply_of(playout, 5)
+    for tick in range(14):
+        playout.due(tick * 0.1)
+    out = playout.pause(1.3)
+    assert isinstance(out[0], SendClear)
+    assert playout.due(1.4) == []
+    assert playout.heard(1.5).text == "w0 w1 w2", "the third word was played by more than half"
+    resumed = audio_in(playout.resume(2.0))
+    assert resumed == audio[SECOND : SECOND + len(resumed)]
+
+
+def test_a_pause_before_the_first_frame_writes_nothing() -> None:
+    playout = Playout()
+    playout.begin(1)
+    assert playout.pause(0.0) == []
+    playout.begin_clause(1, "hello")
+    playout.append(1, bytes(800))
+    assert playout.due(0.1) == []
+    assert audio_in(playout.resume(0.2))
+
+
+def test_a_mark_of_an_older_epoch_proves_nothing() -> None:
+    playout = Playout()
+    reply_of(playout, 5)
+    names = marks_in(playout.due(0.0))
+    playout.pause(0.1)
+    before = playout.heard(0.1)
+    assert playout.mark_reached(names[0], 0.2) == []
+    assert playout.heard(0.3) == before
+    assert playout.counters.stale_marks == 1
+
+
+def test_unknown_marks_are_counted() -> None:
+    playout = Playout()
+    assert playout.mark_reached("somebody else's", 0.0) == []
+    assert playout.counters.unknown_marks == 1
+
+
+def test_an_echo_moves_the_heard_position_by_half_a_round_trip() -> None:
+    playout = Playout()
+    (probe,) = marks_in(playout.probe(0.0))
+    playout.mark_reached(probe, 0.4)
+    assert playout.round_trip_s == pytest.approx(0.4)
+    reply_of(playout, 5)
+    names: list[str] = []
+    for tick in range(12):
+        names += marks_in(playout.due(1.0 + tick * 0.1))
+    # The first mark behind the first frame (20 ms) was played at 2.0 - 0.2 s.
+    assert playout.mark_reached(names[0], 2.0) == [FirstMark(1)]
+    heard = playout.heard(2.0)
+    assert heard.played_s == pytest.approx(0.02 + 0.2 + 0.2)
+
+
+def test_audio_of_a_revoked_reply_is_refused_and_counted() -> None:
+    playout = Playout()
+    reply_of(playout, 5)
+    playout.due(0.0)
+    heard, out = playout.revoke(0.7)
+    assert heard.text == ""
+    assert isinstance(out[0], SendClear)
+    assert not playout.append(1, bytes(160))
+    assert playout.counters.refused_bytes == 160
+
+
+def test_a_revoked_reply_that_was_paused_needs_no_second_clear() -> None:
+    playout = Playout()
+    reply_of(playout, 5)
+    playout.due(0.0)
+    playout.pause(0.1)
+    _, out = playout.revoke(0.2)
+    assert out == []
+    assert playout.epoch == 1
+
+
+@given(
+    words=st.lists(st.text("abcdefgh", min_size=1, max_size=9), min_size=1, max_size=12),
+    audio_s=st.floats(0.2, 4),
+    cut_s=st.floats(0, 2),
+)
+def test_without_timings_the_words_share_the_clause_and_what_was_heard_is_a_prefix(
+    words: list[str], audio_s: float, cut_s: float
+) -> None:
+    playout = Playout()
+    text = " ".join(words)
+    playout.begin(1)
+    playout.begin_clause(1, text)
+    playout.append(1, bytes(int(audio_s * SECOND)))
+    playout.end_clause(1)
+    playout.finish(1)
+    now = 0.0
+    while now <= cut_s:
+        playout.due(now)
+        now += 0.1
+    heard = playout.heard(cut_s)
+    assert text.startswith(heard.text)
+    assert heard.text == "" or heard.text.split() == words[: len(heard.text.split())]
+    share = heard.played_s / audio_s
+    letters = sum(len(word) for word in heard.text.split())
+    assert letters <= math.ceil(share * sum(map(len, words)) + max(map(len, words)) / 2 + 1)
+
+
+@given(
+    steps=st.lists(
+        st.tuples(st.sampled_from(["tick", "pause", "resume", "echo"]), st.floats(0.001, 0.4)), max_size=60
+    )
+)
+def test_whatever_happens_no_word_is_skipped_and_nothing_follows_a_clear(
+    steps: list[tuple[str, float]],
+) -> None:
+    playout = Playout()
+    audio = reply_of(playout, 6, word_s=0.3)
+    now, stream, far_end = 0.0, bytearray(), bytearray()
+    marks: list[str] = []
+    far_at = 0.0
+    for action, wait in steps:
+        now += wait
+        played = min(len(stream), int((now - far_at) * SECOND)) if stream else 0
+        far_end += stream[:played]
+        del stream[:played]
+        far_at = now
+        match action:
+            case "tick":
+                out = playout.due(now)
+            case "pause":
+                out = playout.pause(now)
+            case "resume":
+                out = playout.resume(now)
+            case _:
+                out = playout.mark_reached(marks.pop(0), now) if marks else []
+        for item in out:
+            if isinstance(item, SendClear):
+                stream.clear()
+            elif isinstance(item, SendAudio):
+                assert not playout.paused
+                stream += item.audio
+        marks += marks_in(out)
+    # Each word heard is the same as the one before, the next one, or a repetition after a cut.
+    order = [far_end[0]] if far_end else []
+    for byte in far_end:
+        if byte != order[-1]:
+            order.append(byte)
+    assert all(b <= a + 1 for a, b in pairwise(order)), "a word was swallowed"
+    assert bytes(far_end[:1]) in (b"", audio[:1])

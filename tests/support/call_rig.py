@@ -1,0 +1,162 @@
+"""A whole call on virtual time: scripted engines, an in-memory line, a caller who speaks on cue."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fake_engines import (
+    Answerer,
+    InlineWorkers,
+    ScriptedModel,
+    ScriptedTranscriber,
+    ScriptedVoice,
+    ScriptedVoiceActivity,
+    Utterance,
+    says,
+)
+from fake_line import FakeControl, FakeLine
+
+from offhook.config.assistant import Assistant
+from offhook.config.assistant_loading import parse_assistant
+from offhook.pipeline.call import Call, Engines
+from offhook.pipeline.clock import LoopClock
+from offhook.pipeline.pacing import PacingWheel
+from offhook.pipeline.ports import CallEvent
+
+FRAME_BYTES = 160
+FRAME_S = 0.02
+QUIET = b"\xff" * FRAME_BYTES
+SOUND = b"\x20" * FRAME_BYTES
+
+
+class EventList:
+    """Collects a call's events."""
+
+    def __init__(self) -> None:
+        self.events: list[CallEvent] = []
+
+    def emit(self, event: CallEvent) -> None:
+        self.events.append(event)
+
+    def of(self, kind: str) -> list[Mapping[str, Any]]:
+        return [event.data for event in self.events if event.type == kind]
+
+    def times(self, kind: str) -> list[float]:
+        return [event.at_ms / 1000 for event in self.events if event.type == kind]
+
+
+class CallRig:
+    """What a test holds of a running call."""
+
+    def __init__(self, assistant: Assistant, answerer: Answerer, *, latency_s: float = 0.02) -> None:
+        loop = asyncio.get_running_loop()
+        self.clock = LoopClock(loop, loop.time)
+        self.line = FakeLine(self.clock, latency_s)
+        self.control = FakeControl()
+        self.log = EventList()
+        self.voice_activity = ScriptedVoiceActivity(self.clock)
+        self.transcriber = ScriptedTranscriber(self.clock)
+        self.model = ScriptedModel(answerer)
+        self.voice = ScriptedVoice()
+        self.wheel = PacingWheel(self.clock)
+        self.call = Call(
+            assistant=assistant,
+            variables={"from": "+15550100"},
+            engines=Engines(self.voice_activity, self.transcriber, self.model, self.voice, InlineWorkers()),
+            line=self.line,
+            control=self.control,
+            events=self.log,
+            clock=self.clock,
+            wheel=self.wheel,
+        )
+        self.line.on_mark = self.call.mark
+        self.media_s = 0.0
+        self._sound_until_s = 0.0
+        self._silent_uplink = False
+
+    # ------------------------------------------------------------ the caller
+
+    async def pump(self) -> None:
+        """Send one frame every 20 ms, for ever."""
+        started = self.clock.now()
+        number = 0
+        while True:
+            if not self._silent_uplink:
+                loud = self.media_s + FRAME_S / 2 < self._sound_until_s
+                self.media_s += FRAME_S
+                self.call.audio(SOUND if loud else QUIET, round(self.media_s * 1000))
+            number += 1
+            await self.clock.sleep_until(started + number * FRAME_S)
+
+    async def caller_says(self, text: str, seconds: float = 1.2, *, confidence: float = 1.0) -> None:
+        """Speak for so long; returns at the last sound. An empty text is noise."""
+        if text:
+            self.transcriber.said.append(Utterance(self.media_s, self.media_s + seconds, text, confidence))
+        self._sound_until_s = self.media_s + seconds
+        await self.sleep(seconds)
+
+    def uplink_stalls(self, stalled: bool) -> None:
+        """Frames stop coming, or come again."""
+        self._silent_uplink = stalled
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    # ------------------------------------------------------------- the agent
+
+    async def agent_starts(self, within_s: float = 5.0) -> float:
+        """Wait until the caller hears the agent; returns when."""
+        async with asyncio.timeout(within_s):
+            while not self.line.speaking_at(self.clock.now()):  # noqa: ASYNC110 - time is virtual
+                await asyncio.sleep(0.005)
+        return self.clock.now()
+
+    async def agent_is_silent(self, within_s: float = 60.0, for_s: float = 0.5) -> None:
+        """Wait until the caller has heard nothing of the agent for a while."""
+        async with asyncio.timeout(within_s):
+            quiet_since = self.clock.now()
+            while self.clock.now() - quiet_since < for_s:
+                if self.line.speaking_at(self.clock.now()):
+                    quiet_since = self.clock.now()
+                await asyncio.sleep(0.01)
+
+    def states(self) -> list[str]:
+        return [f"{data['from']}->{data['to']}" for data in self.log.of("state")]
+
+    def heard_replies(self) -> list[str]:
+        return [str(data["heard_text"]) for data in self.log.of("reply.ended")]
+
+
+def assistant_from(**fields: Any) -> Assistant:
+    """An assistant for tests; only what matters is given."""
+    data: dict[str, Any] = {
+        "name": "test",
+        "first_message": "",
+        "model": {"provider": "embedded", "intents": []},
+        **fields,
+    }
+    return parse_assistant(data, "test")
+
+
+@asynccontextmanager
+async def running_call(
+    assistant: Assistant | None = None, answerer: Answerer | None = None, *, latency_s: float = 0.02
+) -> AsyncIterator[CallRig]:
+    """Run a call until the block ends; whatever it left behind fails the test."""
+    rig = CallRig(assistant or assistant_from(), answerer or says("All right."), latency_s=latency_s)
+    before = asyncio.all_tasks()
+    call = asyncio.create_task(rig.call.run())
+    pump = asyncio.create_task(rig.pump())
+    try:
+        yield rig
+    finally:
+        rig.call.line_closed("test over")
+        pump.cancel()
+        async with asyncio.timeout(2):
+            await call
+        await asyncio.gather(pump, return_exceptions=True)
+    assert asyncio.all_tasks() == before, "the call left tasks behind"
+    assert rig.voice_activity.open_streams == 0

@@ -1,0 +1,239 @@
+"""Scripted engines: a voice whose audio spells its words, a recogniser that is told what is said."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from offhook.codecs.audio_format import MULAW_8K
+from offhook.config.errors import ProviderError
+from offhook.pipeline.clock import Clock
+from offhook.pipeline.messages import ModelDelta, ModelRequest, TextDelta
+from offhook.pipeline.ports import SpokenAudio, Transcript, VoiceWindow, WordTiming
+
+BYTES_PER_S = 8000
+WINDOW_BYTES = 256
+QUIET = 0xFF
+SOUND = 0x20
+WORD_S = 0.3
+"""Each word of the scripted voice takes this long."""
+
+
+@dataclass
+class Utterance:
+    """What the scripted caller says, and when, in seconds of its own audio."""
+
+    begins_s: float
+    ends_s: float
+    text: str
+    confidence: float = 1.0
+
+    def words_until(self, media_s: float) -> str:
+        words = self.text.split()
+        share = (media_s - self.begins_s) / max(1e-9, self.ends_s - self.begins_s)
+        return " ".join(words[: max(0, min(len(words), int(share * len(words) + 1e-6)))])
+
+
+class ScriptedVoiceActivity:
+    """Calls a window speech if most of its bytes are sound; answers after `delay_s`."""
+
+    def __init__(self, clock: Clock, delay_s: float = 0.004) -> None:
+        self._clock = clock
+        self._delay_s = delay_s
+        self.open_streams = 0
+
+    def open(self, on_window: Callable[[VoiceWindow], None]) -> ScriptedWindows:
+        self.open_streams += 1
+        return ScriptedWindows(self, on_window)
+
+    def later(self, callback: Callable[[], None]) -> None:
+        self._clock.call_at(self._clock.now() + self._delay_s, callback)
+
+
+class ScriptedWindows:
+    def __init__(self, owner: ScriptedVoiceActivity, on_window: Callable[[VoiceWindow], None]) -> None:
+        self._owner = owner
+        self._on_window = on_window
+        self._buffer = bytearray()
+        self._bytes = 0
+        self._open = True
+
+    def push(self, audio: bytes) -> None:
+        self._buffer += audio
+        while len(self._buffer) >= WINDOW_BYTES:
+            window = bytes(self._buffer[:WINDOW_BYTES])
+            del self._buffer[:WINDOW_BYTES]
+            self._bytes += WINDOW_BYTES
+            loud = sum(byte != QUIET for byte in window) > WINDOW_BYTES // 2
+            said = VoiceWindow(self._bytes / BYTES_PER_S, 0.95 if loud else 0.02, -20.0 if loud else -80.0)
+            self._owner.later(lambda said=said: self._give(said))  # type: ignore[misc]
+
+    def _give(self, window: VoiceWindow) -> None:
+        if self._open:
+            self._on_window(window)
+
+    def close(self) -> None:
+        if self._open:
+            self._open = False
+            self._owner.open_streams -= 1
+
+
+@dataclass
+class ScriptedTranscriber:
+    """Knows what the caller says; reports it as a real recogniser would: partials, then a final."""
+
+    clock: Clock
+    said: list[Utterance] = field(default_factory=list)
+    step_s: float = 0.3
+    decode_s: float = 0.12
+    deaf: bool = False
+    """No words ever come."""
+    fails: int = 0
+    """So many of the next streams break at once."""
+    audio_format = MULAW_8K
+    streams: list[ScriptedStream] = field(default_factory=list)
+
+    def open(
+        self, on_transcript: Callable[[Transcript], None], *, connection: int, begins_at_s: float
+    ) -> ScriptedStream:
+        stream = ScriptedStream(self, on_transcript, connection, begins_at_s)
+        self.streams.append(stream)
+        return stream
+
+
+class ScriptedStream:
+    def __init__(
+        self,
+        owner: ScriptedTranscriber,
+        on_transcript: Callable[[Transcript], None],
+        connection: int,
+        begins_at_s: float,
+    ) -> None:
+        self._owner = owner
+        self._give = on_transcript
+        self._connection = connection
+        self._from_s = begins_at_s
+        self._media_s = begins_at_s
+        self._utterance = 0
+        self._sequence = 0
+        self._speaking = False
+        self._next_partial_s = 0.0
+        self.breaks = asyncio.Event()
+
+    def push(self, audio: bytes) -> None:
+        self._media_s += len(audio) / BYTES_PER_S
+        if self._speaking and self._media_s >= self._next_partial_s:
+            self._next_partial_s = self._media_s + self._owner.step_s
+            self._decode(final=False)
+
+    def speech_started(self, media_s: float) -> None:
+        self._speaking = True
+        self._next_partial_s = media_s + self._owner.step_s
+
+    def speech_paused(self, media_s: float) -> None:
+        self._speaking = False
+        self._decode(final=True)
+
+    def end_utterance(self) -> None:
+        self._from_s = self._media_s
+        self._utterance += 1
+
+    async def run(self) -> None:
+        if self._owner.fails > 0:
+            self._owner.fails -= 1
+            raise ProviderError("transcriber", "scripted loss")
+        await self.breaks.wait()
+        raise ProviderError("transcriber", "scripted loss")
+
+    def _decode(self, *, final: bool) -> None:
+        if self._owner.deaf:
+            return
+        covers, utterance = self._media_s, self._utterance
+        mine = [said for said in self._owner.said if said.ends_s > self._from_s and said.begins_s < covers]
+        text = " ".join(part for part in (said.words_until(covers) for said in mine) if part)
+        confidence = min((said.confidence for said in mine), default=1.0)
+        self._sequence += 1
+        result = Transcript(self._connection, utterance, self._sequence, text, final, covers, confidence)
+
+        def deliver() -> None:
+            if utterance == self._utterance:
+                self._give(result)
+
+        self._owner.clock.call_at(self._owner.clock.now() + self._owner.decode_s, deliver)
+
+
+Answerer = Callable[[ModelRequest], Sequence[ModelDelta | float]]
+
+
+class ScriptedModel:
+    """Answers by a function; a float among the deltas is a wait in seconds."""
+
+    def __init__(self, answerer: Answerer, first_token_s: float = 0.05) -> None:
+        self.answerer = answerer
+        self.first_token_s = first_token_s
+        self.requests: list[ModelRequest] = []
+        self.fails = 0
+
+    async def respond(self, request: ModelRequest) -> AsyncIterator[ModelDelta]:
+        self.requests.append(request)
+        await asyncio.sleep(self.first_token_s)
+        if self.fails > 0:
+            self.fails -= 1
+            raise ProviderError("model", "scripted failure")
+        for item in self.answerer(request):
+            if isinstance(item, float):
+                await asyncio.sleep(item)
+            else:
+                yield item
+
+
+class ScriptedVoice:
+    """Speaks `WORD_S` a word; every byte of a word "…12" is 12, else its place in the text."""
+
+    audio_format = MULAW_8K
+
+    def __init__(self, first_audio_s: float = 0.05) -> None:
+        self.first_audio_s = first_audio_s
+        self.spoken: list[str] = []
+        self.fails = 0
+
+    async def speak(self, text: str) -> AsyncIterator[SpokenAudio]:
+        await asyncio.sleep(self.first_audio_s)
+        if self.fails > 0:
+            self.fails -= 1
+            raise ProviderError("voice", "scripted failure")
+        self.spoken.append(text)
+        position = 0
+        for number, word in enumerate(text.split()):
+            start = text.index(word, position)
+            position = start + len(word)
+            timing = WordTiming(start, position, 0.0 + number * WORD_S, (number + 1) * WORD_S)
+            digits = "".join(sign for sign in word if sign.isdigit())
+            byte = int(digits) if digits else number
+            yield SpokenAudio(bytes([byte % 200]) * int(WORD_S * BYTES_PER_S), (timing,))
+
+
+class InlineWorkers:
+    """Runs jobs at once, on the loop: in virtual time a job has no cost of its own."""
+
+    async def in_thread(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    async def in_process(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+
+def says(*texts: str) -> Answerer:
+    """Answer the first request with the first text, and so on; the last one is repeated."""
+    waiting = list(texts)
+
+    def answer(request: ModelRequest) -> Sequence[ModelDelta | float]:
+        text = waiting.pop(0) if len(waiting) > 1 else waiting[0]
+        return [TextDelta(text)]
+
+    return answer
+
+
+Job = Callable[[], Awaitable[None]]
