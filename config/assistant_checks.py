@@ -43,6 +43,8 @@ def effectless(assistant: Assistant) -> Iterator[str]:
     for name in ("stability", "similarity_boost", "optimize_streaming_latency"):
         if getattr(voice, name) is not None:
             yield f"voice.{name} has no effect on the embedded voice."
+    if assistant.server is not None:
+        yield "server has no effect yet: this release posts no events."
     for index, intent in enumerate(model.intents):
         if len(intent.say) < 8:
             yield f"model.intents.{index}.say holds {len(intent.say)} examples; 8 or more work much better."

@@ -63,8 +63,6 @@ class Intent(Section):
     """Said when the tool has answered; `{field}` of its JSON answer, `{slot}` and `{result}` may be used."""
     tool_failed: str = ""
     """Said when the tool has failed; empty means the tool's own `failed`."""
-    interruptible: bool = True
-    """Whether the caller may cut in."""
 
     @field_validator("say")
     @classmethod

@@ -126,6 +126,7 @@ class Call:
         self._waiting: deque[Evidence] = deque()
         self._feeding = False
         self._timer: Timer | None = None
+        self._armed_for: float | None = None
         self._group: asyncio.TaskGroup | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._over = asyncio.Event()
@@ -270,14 +271,16 @@ class Call:
 
     def _arm(self) -> None:
         """One timer for the nearest deadline of turn-taking."""
+        deadline = None if self._over.is_set() else self._turns.next_deadline
+        if deadline == self._armed_for:
+            return
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
-        deadline = self._turns.next_deadline
-        if deadline is not None and not self._over.is_set():
-            self._timer = self._clock.call_at(deadline, self._on_deadline)
+        self._armed_for = deadline
+        self._timer = None if deadline is None else self._clock.call_at(deadline, self._on_deadline)
 
     def _on_deadline(self) -> None:
+        self._armed_for = self._timer = None
         self._feeding = True
         try:
             self._apply(self._turns.advance(self._clock.now()))

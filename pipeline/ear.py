@@ -20,8 +20,8 @@ from .ports import Transcriber, Transcript, VoiceActivity, VoiceWindow
 from .speech_gate import SpeechGate
 
 BYTES_PER_S = 8000
-REPLAY_S = 3.0
-"""Caller's audio kept for a recogniser that was lost."""
+REPLAY_BYTES = 3 * BYTES_PER_S
+"""At least so much of the caller's audio is kept for a recogniser that was lost; at most twice as much."""
 BACKOFF_S = (0.0, 0.25, 0.5, 1.0)
 SETTLED_S = 10.0
 """A recogniser that worked for so long has recovered."""
@@ -66,9 +66,8 @@ class Ear:
         """Take carrier bytes (mu-law, 8 kHz) of any length."""
         self._bytes += len(audio)
         self._replay += audio
-        surplus = len(self._replay) - int(REPLAY_S * BYTES_PER_S)
-        if surplus > 0:
-            del self._replay[:surplus]
+        if len(self._replay) > 2 * REPLAY_BYTES:
+            del self._replay[:-REPLAY_BYTES]
         self._windows.push(audio)
         self._stream.push(self._convert.feed(audio))
 

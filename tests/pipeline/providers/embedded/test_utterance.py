@@ -45,8 +45,8 @@ def test_nothing_is_decoded_while_nobody_speaks() -> None:
     assert tracker.plan() is None
 
 
-def test_the_first_partial_waits_for_400_ms_of_speech() -> None:
-    tracker = speaking(0.38)
+def test_the_first_partial_waits_for_300_ms_of_speech() -> None:
+    tracker = speaking(0.28)
     assert tracker.plan() is None
     push(tracker, 0.02)
     plan = tracker.plan()
