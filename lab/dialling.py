@@ -1,0 +1,217 @@
+"""Dials a webhook as Twilio does and follows the TwiML to the end of the call."""
+
+from __future__ import annotations
+
+__all__ = ["CallLeg", "Ending", "Webhook", "follow"]
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlencode, urlsplit
+
+import aiohttp
+from yarl import URL
+
+from offhook.config.errors import ProtocolError
+from offhook.pipeline.clock import Clock
+
+from .phone import StreamEnd
+from .signature import sign
+from .twiml import ConnectStream, Dial, Hangup, Pause, Redirect, SayText, Verb, parse_twiml
+
+_ANSWER_WITHIN_S = 15.0
+"""Twilio waits so long for a webhook (error 11205)."""
+_MAX_DOCUMENTS = 20
+_MAX_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class CallLeg:
+    """Who calls whom, as the webhook is told."""
+
+    call_sid: str
+    account_sid: str
+    from_number: str = "+15005550006"
+    """A number that Twilio reserves for tests."""
+    to_number: str = "+15005550001"
+
+    @classmethod
+    def new(cls, generator: random.Random, from_number: str, to_number: str) -> CallLeg:
+        """A leg with identifiers of Twilio's shape."""
+        return cls(new_sid("CA", generator), new_sid("AC", generator), from_number, to_number)
+
+    def form(self, status: str) -> dict[str, str]:
+        """The parameters of a voice webhook; Twilio documentation, "TwiML voice request"."""
+        return {
+            "AccountSid": self.account_sid,
+            "ApiVersion": "2010-04-01",
+            "CallSid": self.call_sid,
+            "CallStatus": status,
+            "Called": self.to_number,
+            "CalledCountry": "US",
+            "Caller": self.from_number,
+            "CallerCountry": "US",
+            "Direction": "inbound",
+            "From": self.from_number,
+            "FromCountry": "US",
+            "To": self.to_number,
+            "ToCountry": "US",
+        }
+
+
+def new_sid(prefix: str, generator: random.Random) -> str:
+    """An identifier of Twilio's: two letters and 32 hexadecimal digits."""
+    return f"{prefix}{generator.getrandbits(128):032x}"
+
+
+class Webhook:
+    """Requests to the bridge, signed when the auth token is known."""
+
+    def __init__(self, session: aiohttp.ClientSession, leg: CallLeg, auth_token: str | None) -> None:
+        self._session, self.leg, self._auth_token = session, leg, auth_token
+
+    async def fetch(self, url: str, status: str, method: str = "POST") -> tuple[Verb, ...]:
+        """Request a TwiML document. Raises ProtocolError with Twilio's error number."""
+        form = self.leg.form(status)
+        body = await self._request(url, form, method)
+        return parse_twiml(body, url)
+
+    async def notify(self, url: str, fields: Mapping[str, str]) -> None:
+        """Post a status callback, whose answer Twilio ignores. Raises ProtocolError when it fails."""
+        await self._request(url, dict(fields), "POST", wants_twiml=False)
+
+    async def _request(
+        self, url: str, form: dict[str, str], method: str, *, wants_twiml: bool = True
+    ) -> bytes:
+        if urlsplit(url).scheme not in ("http", "https"):
+            raise ProtocolError(f"11100: {url!r} is not an http or https URL")
+        # A GET carries its parameters in the URL, and the URL is what is signed.
+        fields = form if method == "POST" else {}
+        if method == "GET":
+            url += ("&" if "?" in url else "?") + urlencode(form)
+        headers = {"User-Agent": "TwilioProxy/1.1", "Accept": "*/*"}
+        if self._auth_token:
+            headers["X-Twilio-Signature"] = sign(url, fields, self._auth_token)
+        target = URL(url, encoded=True)
+        try:
+            async with (
+                asyncio.timeout(_ANSWER_WITHIN_S),
+                self._session.request(method, target, data=fields or None, headers=headers) as answer,
+            ):
+                body = await answer.content.read(_MAX_BYTES + 1)
+                return _checked(answer, body, url) if wants_twiml else _accepted(answer, url, body)
+        except TimeoutError as error:
+            raise ProtocolError(f"11205: no answer from {url} within {_ANSWER_WITHIN_S:g} s") from error
+        except aiohttp.ClientError as error:
+            raise ProtocolError(f"11205: no connection to {url}: {error}") from error
+
+
+def _accepted(answer: aiohttp.ClientResponse, url: str, body: bytes) -> bytes:
+    if answer.status >= 400:
+        said = body[:200].decode(errors="replace").strip()
+        raise ProtocolError(f"11200: {url} answered {answer.status}" + (f": {said}" if said else ""))
+    return body
+
+
+def _checked(answer: aiohttp.ClientResponse, body: bytes, url: str) -> bytes:
+    _accepted(answer, url, body)
+    if answer.content_type not in ("text/xml", "application/xml"):
+        raise ProtocolError(f"12300: {url} answered {answer.content_type}, not text/xml")
+    return body
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How the whole call ended."""
+
+    by: Literal["caller", "agent", "transfer", "lost", "limit"]
+    reason: str = ""
+    transferred_to: str | None = None
+
+
+@dataclass(slots=True)
+class _Run:
+    webhook: Webhook
+    clock: Clock
+    stream: Callable[[ConnectStream], Awaitable[StreamEnd]]
+    note: Callable[[str], None]
+    documents: int = 0
+    last: StreamEnd | None = None
+
+
+async def follow(
+    url: str,
+    webhook: Webhook,
+    clock: Clock,
+    stream: Callable[[ConnectStream], Awaitable[StreamEnd]],
+    note: Callable[[str], None],
+) -> Ending:
+    """Dial `url` and do what its TwiML says until the call ends.
+
+    `stream` runs a `<Connect><Stream>`; `note` is told each verb in one line.
+    Raises ProtocolError for what Twilio would refuse.
+    """
+    run = _Run(webhook, clock, stream, note)
+    verbs = await _fetch(run, url, "ringing")
+    while True:
+        outcome = await _perform(run, verbs)
+        if isinstance(outcome, Ending):
+            return outcome
+        verbs = outcome
+
+
+async def _perform(run: _Run, verbs: tuple[Verb, ...]) -> tuple[Verb, ...] | Ending:
+    """Do the verbs of one document; returns the next document or how the call ended."""
+    for verb in verbs:
+        if isinstance(verb, Hangup):
+            run.note("<Hangup>")
+            return _agent_ended(run)
+        if isinstance(verb, Dial):
+            run.note(f"<Dial> {verb.number}")
+            return Ending("transfer", f"transferred to {verb.number}", verb.number)
+        if isinstance(verb, Redirect):
+            run.note(f"<Redirect> {verb.url}")
+            return await _fetch(run, verb.url, "in-progress", verb.method)
+        if isinstance(verb, SayText):
+            run.note(f"<Say> {verb.text}")
+        elif isinstance(verb, Pause):
+            run.note(f"<Pause> {verb.length_s:g} s")
+            await run.clock.sleep_until(run.clock.now() + verb.length_s)
+        else:
+            after = await _connect(run, verb)
+            if after is not None:
+                return after
+    return _agent_ended(run)
+
+
+async def _connect(run: _Run, verb: ConnectStream) -> tuple[Verb, ...] | Ending | None:
+    run.note(f"<Connect><Stream> {verb.url}")
+    end = run.last = await run.stream(verb)
+    gone = end.by in ("caller", "limit")
+    if verb.action and end.reason != "vanish":
+        status = "completed" if gone else "in-progress"
+        verbs = await _fetch(run, verb.action, status, verb.method)
+        if not gone:
+            return verbs
+    if end.by == "caller":
+        return Ending("caller", end.reason)
+    if end.by == "limit":
+        return Ending("limit", end.reason)
+    return None
+
+
+async def _fetch(run: _Run, url: str, status: str, method: str = "POST") -> tuple[Verb, ...]:
+    run.documents += 1
+    if run.documents > _MAX_DOCUMENTS:
+        raise ProtocolError(f"11200: the call was redirected more than {_MAX_DOCUMENTS} times")
+    return await run.webhook.fetch(url, status, method)
+
+
+def _agent_ended(run: _Run) -> Ending:
+    """The TwiML is over; a stream that broke before it makes the call a lost one."""
+    if run.last is not None and run.last.by == "lost":
+        code = f" with code {run.last.close_code}" if run.last.close_code else ""
+        return Ending("lost", f"the stream ended{code}: {run.last.reason}".rstrip(": "))
+    return Ending("agent", "" if run.last else "the TwiML ended without a stream")

@@ -1,0 +1,228 @@
+"""TwiML as Twilio reads it: a document in, verbs out, or the error Twilio would log.
+
+Source: Twilio's TwiML reference for <Connect>, <Stream>, <Parameter>, <Say>, <Pause>, <Redirect>,
+<Dial>, <Hangup> and its error dictionary.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ConnectStream",
+    "Dial",
+    "Hangup",
+    "Pause",
+    "Redirect",
+    "SayText",
+    "Verb",
+    "parse_twiml",
+    "stream_url",
+]
+
+import ipaddress
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urljoin, urlsplit
+
+from offhook.config.errors import ProtocolError
+
+_MAX_BYTES = 64 * 1024
+_MAX_PARAMETER = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectStream:
+    """`<Connect><Stream>`: the call's audio goes both ways over a WebSocket until it closes."""
+
+    url: str
+    parameters: Mapping[str, str]
+    action: str | None = None
+    """Requested when the stream has ended; the call goes on with what it answers."""
+    method: str = "POST"
+    name: str = ""
+    status_callback: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SayText:
+    """`<Say>`: Twilio's own voice speaks."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """`<Pause>`: silence."""
+
+    length_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """`<Redirect>`: the call goes on with another document."""
+
+    url: str
+    method: str = "POST"
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """`<Dial>`: the caller is connected to somebody else."""
+
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hangup:
+    """`<Hangup>` or `<Reject>`: the call ends."""
+
+
+Verb = ConnectStream | SayText | Pause | Redirect | Dial | Hangup
+
+
+def parse_twiml(document: bytes, base_url: str) -> tuple[Verb, ...]:
+    """Read a TwiML document that was fetched from `base_url`.
+
+    Raises ProtocolError with Twilio's error number for what Twilio would refuse.
+    """
+    if len(document) > _MAX_BYTES:
+        raise ProtocolError("11750: the TwiML document is larger than 64 KiB")
+    if b"<!DOCTYPE" in document or b"<!ENTITY" in document:
+        raise ProtocolError("12100: a TwiML document has no DOCTYPE")
+    try:
+        root = ET.fromstring(document)  # noqa: S314  a DOCTYPE, and so any entity, is refused above
+    except ET.ParseError as error:
+        raise ProtocolError(f"12100: the answer is not XML ({error})") from error
+    if root.tag != "Response":
+        raise ProtocolError(f"12200: the root of a TwiML document is <Response>, not <{root.tag}>")
+    return tuple(_read_verb(element, base_url) for element in root)
+
+
+def stream_url(url: str) -> str:
+    """Check a stream's URL as Twilio does, with ws:// allowed on loopback only. Raises ProtocolError."""
+    parts = urlsplit(url)
+    if not parts.hostname:
+        raise ProtocolError(f"31923: the stream URL {url!r} has no host")
+    if parts.scheme != "wss" and not (parts.scheme == "ws" and _is_loopback(parts.hostname)):
+        raise ProtocolError(f"31922: the stream URL {url!r} must begin with wss://")
+    if parts.query or parts.fragment or url.endswith("?"):
+        raise ProtocolError(
+            f"31920: the stream URL {url!r} has a query string, which Twilio drops; use <Parameter>"
+        )
+    return url
+
+
+def _read_verb(element: ET.Element, base_url: str) -> Verb:
+    read = _VERBS.get(element.tag)
+    if read is None:
+        raise ProtocolError(f"12200: <{element.tag}> is not a verb this caller can follow")
+    return read(element, base_url)
+
+
+def _read_connect(element: ET.Element, base_url: str) -> Verb:
+    _allow(element, "action", "method")
+    streams = element.findall("Stream")
+    if len(streams) != 1 or len(element) != 1:
+        raise ProtocolError("12200: <Connect> must hold exactly one <Stream>")
+    stream = streams[0]
+    _allow(stream, "url", "name", "track", "statusCallback", "statusCallbackMethod", "connectorName")
+    track = stream.get("track", "inbound_track")
+    if track != "inbound_track":
+        raise ProtocolError(f"31941: <Connect><Stream> takes track inbound_track only, not {track!r}")
+    action, callback = element.get("action"), stream.get("statusCallback")
+    if callback is not None and not urlsplit(callback).netloc:
+        raise ProtocolError(f"12200: statusCallback {callback!r} must be an absolute URL")
+    websocket_base = base_url.replace("http", "ws", 1)
+    return ConnectStream(
+        url=stream_url(urljoin(websocket_base, _required(stream, "url"))),
+        parameters=_parameters(stream),
+        action=urljoin(base_url, action) if action else None,
+        method=_method(element),
+        name=stream.get("name", ""),
+        status_callback=callback,
+    )
+
+
+def _parameters(stream: ET.Element) -> dict[str, str]:
+    parameters: dict[str, str] = {}
+    for element in stream:
+        if element.tag != "Parameter":
+            raise ProtocolError(f"12200: <Stream> may hold <Parameter> only, not <{element.tag}>")
+        _allow(element, "name", "value")
+        name, value = _required(element, "name"), element.get("value", "")
+        if len(name) + len(value) >= _MAX_PARAMETER:
+            raise ProtocolError(f"12200: parameter {name[:40]!r} is 500 characters or longer")
+        parameters[name] = value
+    return parameters
+
+
+def _read_say(element: ET.Element, _: str) -> Verb:
+    return SayText(" ".join("".join(element.itertext()).split()))
+
+
+def _read_pause(element: ET.Element, _: str) -> Verb:
+    try:
+        length_s = float(element.get("length", "1"))
+    except ValueError:
+        length_s = -1.0
+    if not 0 <= length_s <= 600:
+        raise ProtocolError(f"12200: <Pause length={element.get('length')!r}> is not a number of seconds")
+    return Pause(length_s)
+
+
+def _read_redirect(element: ET.Element, base_url: str) -> Verb:
+    target = (element.text or "").strip()
+    if not target:
+        raise ProtocolError("12200: <Redirect> has no URL")
+    return Redirect(urljoin(base_url, target), _method(element))
+
+
+def _read_dial(element: ET.Element, _: str) -> Verb:
+    number = "".join(element.itertext()).strip()
+    if not number:
+        raise ProtocolError("13201: <Dial> has no number")
+    return Dial(number)
+
+
+def _read_hangup(_: ET.Element, __: str) -> Verb:
+    return Hangup()
+
+
+_VERBS = {
+    "Connect": _read_connect,
+    "Dial": _read_dial,
+    "Hangup": _read_hangup,
+    "Pause": _read_pause,
+    "Redirect": _read_redirect,
+    "Reject": _read_hangup,
+    "Say": _read_say,
+}
+
+
+def _required(element: ET.Element, name: str) -> str:
+    value = element.get(name, "").strip()
+    if not value:
+        raise ProtocolError(f"12200: <{element.tag}> needs the attribute {name!r}")
+    return value
+
+
+def _allow(element: ET.Element, *names: str) -> None:
+    unknown = set(element.keys()) - set(names)
+    if unknown:
+        raise ProtocolError(f"12200: <{element.tag}> has no attribute {', '.join(sorted(unknown))}")
+
+
+def _method(element: ET.Element) -> str:
+    method = element.get("method", "POST").upper()
+    if method not in ("GET", "POST"):
+        raise ProtocolError(f"12200: <{element.tag} method={method!r}> must be GET or POST")
+    return method
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,199 @@
+"""Dialling a webhook and following its TwiML, against a real HTTP server on loopback."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from offhook.config.errors import ProtocolError
+from offhook.lab.dialling import CallLeg, Ending, Webhook, follow
+from offhook.lab.phone import StreamEnd
+from offhook.lab.signature import sign
+from offhook.lab.twiml import ConnectStream
+
+TOKEN = "12345"
+CONNECT = '<Connect action="/after"><Stream url="ws://127.0.0.1:1/media"/></Connect>'
+
+
+def test_the_signature_is_the_one_twilio_publishes() -> None:
+    fields = {
+        "CallSid": "CA1234567890ABCDE",
+        "Caller": "+14158675309",
+        "Digits": "1234",
+        "From": "+14158675309",
+        "To": "+18005551212",
+    }
+    assert (
+        sign("https://mycompany.com/myapp.php?foo=1&bar=2", fields, TOKEN) == "RSOYDt4T1cUTdK1PDd93/VVr8B8="
+    )
+
+
+class JumpingClock:
+    """Time that passes at once."""
+
+    def __init__(self) -> None:
+        self.time_s = 0.0
+
+    def now(self) -> float:
+        return self.time_s
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> _NoTimer:
+        raise NotImplementedError
+
+    async def sleep_until(self, when: float) -> None:
+        self.time_s = max(self.time_s, when)
+
+
+class _NoTimer:
+    def cancel(self) -> None: ...
+
+
+@dataclass
+class Site:
+    """A site whose pages answer with the given TwiML; notes what it was asked."""
+
+    pages: dict[str, str]
+    url: str = ""
+    asked: list[tuple[str, str, dict[str, str], str]] = field(default_factory=list)
+    """Method, path, form and signature."""
+
+    async def answer(self, request: web.Request) -> web.Response:
+        form = {k: str(v) for k, v in (await request.post()).items()} or dict(request.query)
+        signature = request.headers.get("X-Twilio-Signature", "")
+        self.asked.append((request.method, request.path, form, signature))
+        page = self.pages[request.path]
+        if page.isdigit():
+            return web.Response(status=int(page), text="no such call")
+        if page.startswith("plain:"):
+            return web.Response(text=page)
+        return web.Response(text=f"<Response>{page}</Response>", content_type="text/xml")
+
+
+@asynccontextmanager
+async def site(**pages: str) -> AsyncIterator[Site]:
+    served = Site({f"/{name}": page for name, page in pages.items()})
+    app = web.Application()
+    app.router.add_route("*", "/{page}", served.answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        served.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        yield served
+    finally:
+        await runner.cleanup()
+
+
+async def dial(
+    served: Site, end: StreamEnd | None = None, *, page: str = "voice"
+) -> tuple[Ending, list[str]]:
+    """Dial the site's page; each stream ends as `end` says."""
+    notes: list[str] = []
+
+    async def stream(verb: ConnectStream) -> StreamEnd:
+        assert end is not None, "no stream was expected"
+        return end
+
+    leg = CallLeg.new(random.Random(1), "+15550001111", "+15550002222")
+    async with aiohttp.ClientSession() as session:
+        webhook = Webhook(session, leg, TOKEN)
+        ending = await follow(f"{served.url}/{page}", webhook, JumpingClock(), stream, notes.append)
+    return ending, notes
+
+
+BRIDGE_CLOSED = StreamEnd("bridge", 5000, 1000)
+
+
+@pytest.mark.realtime
+async def test_the_webhook_is_asked_as_twilio_asks() -> None:
+    async with site(voice="<Hangup/>") as served:
+        await dial(served)
+    ((method, _, form, signature),) = served.asked
+    assert method == "POST"
+    assert form["CallSid"].startswith("CA")
+    assert len(form["CallSid"]) == 34
+    assert form["AccountSid"].startswith("AC")
+    assert (form["From"], form["Caller"]) == ("+15550001111", "+15550001111")
+    assert (form["To"], form["CallStatus"], form["Direction"]) == ("+15550002222", "ringing", "inbound")
+    assert signature == sign(f"{served.url}/voice", form, TOKEN)
+
+
+@pytest.mark.realtime
+async def test_the_action_is_followed_after_the_stream() -> None:
+    pages = {"voice": CONNECT, "after": "<Say>Bye</Say><Pause length='30'/><Redirect>/last</Redirect>"}
+    async with site(**pages, last="<Dial>+15550003333</Dial>") as served:
+        ending, notes = await dial(served, BRIDGE_CLOSED)
+    assert ending == Ending("transfer", "transferred to +15550003333", "+15550003333")
+    assert [path for _, path, _, _ in served.asked] == ["/voice", "/after", "/last"]
+    assert served.asked[1][2]["CallStatus"] == "in-progress"
+    assert notes[-1] == "<Dial> +15550003333"
+
+
+@pytest.mark.realtime
+async def test_a_get_redirect_carries_its_form_in_the_signed_url() -> None:
+    async with site(voice='<Redirect method="GET">/next?x=a%20b</Redirect>', next="<Hangup/>") as served:
+        ending, _ = await dial(served)
+    method, _, form, signature = served.asked[1]
+    assert (ending.by, method, form["x"]) == ("agent", "GET", "a b")
+    assert form["CallStatus"] == "in-progress"
+    assert signature
+
+
+@pytest.mark.realtime
+async def test_the_agent_ended_a_call_whose_stream_the_bridge_closed() -> None:
+    async with site(voice=CONNECT, after="<Hangup/>") as served:
+        assert (await dial(served, BRIDGE_CLOSED))[0] == Ending("agent")
+
+
+@pytest.mark.realtime
+async def test_a_caller_who_hung_up_is_told_to_the_action_and_no_more() -> None:
+    async with site(voice=CONNECT, after="<Dial>+15550003333</Dial>") as served:
+        ending, _ = await dial(served, StreamEnd("caller", 5000, reason="stop"))
+    assert ending == Ending("caller", "stop")
+    assert served.asked[1][2]["CallStatus"] == "completed"
+
+
+@pytest.mark.realtime
+async def test_a_broken_stream_makes_a_lost_call_unless_the_twiml_saves_it() -> None:
+    broken = StreamEnd("lost", 5000, 1011, "fault")
+    async with site(voice=CONNECT, after="<Hangup/>") as served:
+        assert (await dial(served, broken))[0] == Ending("lost", "the stream ended with code 1011: fault")
+    async with site(voice=CONNECT, after="<Dial>+15550003333</Dial>") as served:
+        assert (await dial(served, broken))[0].by == "transfer"
+
+
+@pytest.mark.realtime
+async def test_a_spoken_refusal_ends_the_call() -> None:
+    async with site(voice="<Say>All lines are busy.</Say><Hangup/>") as served:
+        ending, notes = await dial(served)
+    assert ending == Ending("agent", "the TwiML ended without a stream")
+    assert notes == ["<Say> All lines are busy.", "<Hangup>"]
+
+
+@pytest.mark.realtime
+@pytest.mark.parametrize(
+    ("page", "code"),
+    [
+        ("403", "11200: .* answered 403: no such call"),
+        ("plain: hello", "12300"),
+        ("<Stream/>", "12200"),
+        ("<Redirect>/voice</Redirect>", "11200: the call was redirected more than 20 times"),
+        ("<Redirect>ftp://a.example/</Redirect>", "11100"),
+    ],
+)
+async def test_an_answer_that_twilio_refuses(page: str, code: str) -> None:
+    async with site(voice=page) as served:
+        with pytest.raises(ProtocolError, match=code):
+            await dial(served)
+
+
+@pytest.mark.realtime
+async def test_a_webhook_that_is_not_there() -> None:
+    with pytest.raises(ProtocolError, match="11205"):
+        await dial(Site({}, url="http://127.0.0.1:1"))
