@@ -1,0 +1,54 @@
+# `make` lists what can be made. Works with GNU make 3.81 (macOS) and later.
+#   PYTHON=/path/to/python3   the interpreter for `make setup` (3.11 to 3.13)
+
+BIN := .venv/bin
+# Read by make alone: when it is younger than these, there is nothing to set up.
+READY := .venv/ready
+TESTS ?= tests
+
+.PHONY: help setup demo test check unit test-realtime bench compose-smoke lock clean
+.DEFAULT_GOAL := help
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+setup: $(READY) ## make .venv/ with offhook in it; no key, no account
+	@echo "set up: $(BIN)/offhook"
+
+# An environment that was copied or moved here from elsewhere points there: set up again.
+ifneq ($(shell grep -sF "$(CURDIR)/.venv/bin/python" $(BIN)/pip >/dev/null && echo here),here)
+.PHONY: $(READY)
+endif
+$(READY): requirements-dev.lock pyproject.toml .ci/setup
+	@PYTHON="$(PYTHON)" .ci/setup
+	@touch $@
+
+demo: $(READY) ## place a whole spoken call against the built-in speech models
+	$(BIN)/offhook demo
+
+test: check unit ## check, then every test that needs no real clock (under 5 minutes)
+
+check: $(READY) ## lint, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/mypy tests
+
+unit: $(READY)
+	$(BIN)/pytest $(TESTS) -m "not realtime"
+
+test-realtime: $(READY) ## tests with real models, sockets and processes on the real clock
+	$(BIN)/pytest $(TESTS) -m realtime
+
+bench: $(READY) ## measure this machine
+	$(BIN)/offhook bench
+
+compose-smoke: $(READY) ## build the image, start docker/compose.yaml and call it
+	docker/compose-smoke.sh
+
+lock: ## write the lock files from pyproject.toml (UPGRADE=1: newest versions)
+	PYTHON="$(PYTHON)" UPGRADE="$(UPGRADE)" .ci/lock
+
+clean: ## remove what the other targets made, .venv/ too
+	rm -rf .venv build dist out *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
