@@ -24,7 +24,7 @@ $(READY): requirements-dev.lock pyproject.toml .ci/setup
 	@touch $@
 
 demo: $(READY) ## place a whole spoken call against the built-in speech models
-	$(BIN)/offhook demo
+	$(BIN)/offhook call --script lab/scripts/demo.yaml --record out/demo.wav
 
 test: check unit ## check, then every test that needs no real clock (under 5 minutes)
 

@@ -347,8 +347,8 @@ class Call:
         if any(request.name in self._closers for request in reply.tool_requests):
             self.feed(CloseWanted("the assistant ended the call", goodbye=not spoke))
         if not spoke:
-            if isinstance(origin, CallerTurn) and not reply.tool_requests:
-                raise ProviderError("model", "it gave an empty answer")
+            if isinstance(origin, CallerTurn) and not any(answer.pending for answer in reply.answers):
+                raise ProviderError("model", "it gave no answer")
             self._speaker.revoke()
             self._settle(Heard(reply.number, "", "", 0.0, complete=True), interrupted=False)
             self.feed(ReplyEmpty(reply.number))

@@ -28,7 +28,10 @@ T = TypeVar("T")
 
 CLAUSES_AHEAD = 16
 MAX_ROUNDS = 3
-"""How often one reply may ask the model: an answer that is known at once leads to another round."""
+"""How often one reply may ask the model: an answer that is known at once leads to another round.
+
+So bad arguments of a tool go back to the model, which may correct them twice.
+"""
 DELTA_WAIT_S = 8.0
 """The longest wait for the model's next piece."""
 PIECE_WAIT_S = 5.0

@@ -6,7 +6,7 @@ later message, so nobody waits in front of the audio.
 
 The ledger is keyed by tool and canonical arguments and covers finished calls too: asked again
 within `dedupe_s`, with no new request of the caller's between, the same call shares one execution
-and one answer. Bad arguments go back to the model, at most twice in a turn.
+and one answer. Bad arguments go back to the model at once.
 """
 
 from __future__ import annotations
@@ -27,8 +27,6 @@ from offhook.config.tool import Tool
 from .clock import Clock, Timer
 from .messages import ToolAnswered, ToolRequest, ToolSpec
 
-MAX_REPAIRS = 2
-"""How often in one turn the model may correct the arguments of a tool."""
 MAX_RUNNING = 16
 """Tools that may run at once in one call."""
 LEDGER_LIMIT = 200
@@ -102,7 +100,6 @@ class Toolbox:
         self._spawn = spawn
         self._listener = listener
         self._ledger: dict[tuple[str, str], _Execution] = {}
-        self._repairs: dict[int, int] = {}
 
     @property
     def specs(self) -> tuple[ToolSpec, ...]:
@@ -121,17 +118,17 @@ class Toolbox:
         entry = self._tools.get(request.name)
         if entry is None:
             known = ", ".join(sorted(self._tools)) or "none"
-            return self._refuse(request, turn, f"there is no tool {request.name!r}; there are: {known}")
+            return _refused(request, f"there is no tool {request.name!r}; there are: {known}")
         tool, execute = entry
         try:
             arguments = _checked(request.arguments, tool.parameters)
         except ToolError as error:
-            return self._refuse(request, turn, str(error))
+            return _refused(request, str(error))
         key = (tool.name, json.dumps(arguments, sort_keys=True, separators=(",", ":")))
         execution = self._shared(key, turn)
         if execution is None:
             if self.running >= MAX_RUNNING:
-                return self._refuse(request, turn, "too many tools are running; wait for their answers")
+                return _refused(request, "too many tools are running; wait for their answers")
             execution = self._start(key, tool, execute, arguments, turn, request)
         execution.requests.append(request)
         if execution.answer is None:
@@ -192,18 +189,15 @@ class Toolbox:
         execution.answer = Answer(tuple(execution.requests), tool, text[:ANSWER_LIMIT], ok, took_s)
         self._listener.tool_answered(execution.answer)
 
-    def _refuse(self, request: ToolRequest, turn: int, reason: str) -> ToolAnswered:
-        self._repairs[turn] = self._repairs.get(turn, 0) + 1
-        return ToolAnswered(request.id, request.name, reason, failed=True)
-
-    def may_repair(self, turn: int) -> bool:
-        """The model may be asked once more to correct itself in this turn."""
-        return self._repairs.get(turn, 0) <= MAX_REPAIRS
 
     def _forget_oldest(self) -> None:
         finished = [key for key, execution in self._ledger.items() if execution.answer is not None]
         for key in finished[: max(0, len(self._ledger) - LEDGER_LIMIT)]:
             del self._ledger[key]
+
+
+def _refused(request: ToolRequest, reason: str) -> ToolAnswered:
+    return ToolAnswered(request.id, request.name, reason, failed=True)
 
 
 def _checked(arguments: str, schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -203,3 +203,13 @@ async def test_a_caller_who_speaks_into_the_goodbye_takes_the_call_up_again() ->
         await rig.agent_is_silent(for_s=1.5)
         assert rig.heard_replies()[-1] == "Of course."
         assert not rig.line.closed
+
+
+async def test_a_model_that_never_gets_the_arguments_right_gets_an_apology_not_silence() -> None:
+    assistant = assistant_from(tools=[tool("look", "slow")], apology="Sorry about that.")
+    async with running_call(assistant, lambda request: [ToolRequest("a", "look", "{")]) as rig:
+        await rig.sleep(0.5)
+        await rig.caller_says("Where is my order?")
+        await rig.agent_is_silent(for_s=2)
+        assert len(rig.model.requests) == 3
+        assert rig.heard_replies()[-1] == "Sorry about that."
