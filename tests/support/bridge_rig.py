@@ -90,9 +90,7 @@ def connected() -> str:
     return json.dumps({"event": "connected", "protocol": "Call", "version": "1.0.0"})
 
 
-def start(
-    call_sid: str = CALL_SID, parameters: Mapping[str, str] | None = None, **changes: Any
-) -> str:
+def start(call_sid: str = CALL_SID, parameters: Mapping[str, str] | None = None, **changes: Any) -> str:
     """The message that begins a stream."""
     body = {
         "accountSid": ACCOUNT_SID,

@@ -1,0 +1,47 @@
+"""Trust, applied to aiohttp's requests."""
+
+from __future__ import annotations
+
+__all__ = ["FORM_WITHIN_S", "read_form", "trust_fault"]
+
+import asyncio
+from urllib.parse import parse_qs
+
+from aiohttp import web
+
+from . import http_rules
+from .rules import Rule
+from .server_state import STATE
+from .trust import Audience, Request, refusal
+from .twilio.signature import Fields
+
+FORM_WITHIN_S = 5.0
+_FIELD_LIMIT = 200
+
+
+def trust_fault(request: web.Request, audience: Audience, form: Fields | None = None) -> Rule | None:
+    """The rule by which a request may not be served; None when it may."""
+    version = (request.version.major, request.version.minor)
+    incoming = Request(request.remote, request.headers, request.raw_path, form or {}, version)
+    refused = refusal(incoming, audience, request.config_dict[STATE].policy)
+    return None if refused is None else http_rules.TRUST_RULES[refused.reason]
+
+
+async def read_form(request: web.Request) -> Fields | Rule:
+    """Every field of a webhook's form, blank ones too, or the rule by which it cannot be read.
+
+    Raises HTTPRequestEntityTooLarge.
+    """
+    if request.content_type != "application/x-www-form-urlencoded":
+        return http_rules.WRONG_CONTENT_TYPE
+    try:
+        async with asyncio.timeout(FORM_WITHIN_S):
+            body = await request.read()
+    except TimeoutError:
+        return http_rules.SLOW_BODY
+    try:
+        return parse_qs(
+            body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_FIELD_LIMIT
+        )
+    except ValueError:
+        return http_rules.BAD_FORM

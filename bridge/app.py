@@ -1,0 +1,121 @@
+"""Puts a whole server together: assistants, engines, calls, and the port."""
+
+from __future__ import annotations
+
+__all__ = ["RunningServer", "run_server", "serve_in_process", "serving"]
+
+import asyncio
+import gc
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from offhook.config.assistant_files import AssistantFiles
+from offhook.config.assistants import DEMO
+from offhook.config.errors import ConfigError
+from offhook.config.settings import Settings
+from offhook.pipeline.clock import LoopClock
+
+from .call_factory import ConversationFactory
+from .engine_room import EngineRoom
+from .pool_workers import PoolWorkers
+from .server import Server
+
+DRAIN_S = 300.0
+"""How long live calls may go on after the server was told to stop; a second signal ends them at once."""
+
+log = structlog.get_logger("offhook.bridge")
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServer:
+    """A server that takes calls."""
+
+    server: Server
+    host: str
+    port: int
+
+    @property
+    def base_url(self) -> str:
+        """Where it is reached from this machine."""
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def webhook_url(self) -> str:
+        """What Twilio would be pointed at."""
+        return f"{self.base_url}/voice/inbound"
+
+    @property
+    def media_url(self) -> str:
+        """What a TwiML Bin would be pointed at."""
+        return f"ws://{self.host}:{self.port}/media"
+
+
+@asynccontextmanager
+async def serving(
+    settings: Settings, assistant: Path | None = None, folder: Path | None = None
+) -> AsyncIterator[RunningServer]:
+    """Listen at once, and take calls as soon as the models are warm; yields when they are.
+
+    Raises ConfigError, ProviderError, and OSError for a port that is taken. Whoever leaves the block
+    ends all calls that are still up.
+    """
+    clock = LoopClock(asyncio.get_running_loop())
+    files = AssistantFiles(assistant or DEMO, folder, problems=_say_bad_edit)
+    default = files.current()
+    async with PoolWorkers() as workers, PoolWorkers(threads=1) as voice_activity_thread:
+        room = EngineRoom(clock, workers, voice_activity_thread)
+        factory = ConversationFactory(
+            clock=clock, assistants=files.current, engines=room.engines, is_ready=lambda: room.ready
+        )
+        server = Server(settings, factory, clock)
+        port = await server.start(settings.host, settings.port)
+        try:
+            await room.warm(default)
+            for name in files.names():
+                await room.warm(files.current(name))
+            # What is alive now stays alive: a full collection would only stall calls to look at it.
+            gc.collect()
+            gc.freeze()
+            host = "127.0.0.1" if settings.host in ("", "0.0.0.0", "::") else settings.host  # noqa: S104
+            log.info("server.ready", assistant=default.name, port=port)
+            yield RunningServer(server, host, port)
+        finally:
+            await server.stop()
+            await room.close()
+
+
+@asynccontextmanager
+async def serve_in_process(settings: Settings, assistant: Path | None = None) -> AsyncIterator[RunningServer]:
+    """A server for one caller in this process, on a port that the system chooses."""
+    async with serving(settings.model_copy(update={"host": "127.0.0.1", "port": 0}), assistant) as running:
+        yield running
+
+
+async def run_server(settings: Settings, assistant: Path | None, folder: Path | None) -> None:
+    """Serve until SIGTERM or SIGINT, let live calls end, then stop; a second signal stops at once."""
+    stop, now = asyncio.Event(), asyncio.Event()
+
+    def told_to_stop() -> None:
+        (now if stop.is_set() else stop).set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told_to_stop)
+    async with serving(settings, assistant, folder) as running:
+        await stop.wait()
+        draining = asyncio.create_task(running.server.stop(DRAIN_S))
+        impatient = asyncio.create_task(now.wait())
+        await asyncio.wait((draining, impatient), return_when=asyncio.FIRST_COMPLETED)
+        for task in (draining, impatient):
+            task.cancel()
+        await asyncio.gather(draining, impatient, return_exceptions=True)
+
+
+def _say_bad_edit(error: ConfigError) -> None:
+    for problem in error.problems:
+        log.error("assistant.bad-edit", place=f"{problem.source}: {problem.key}", problem=problem.message)

@@ -1,0 +1,122 @@
+"""`/v1/calls`: what goes on, and what may be done about it."""
+
+from __future__ import annotations
+
+__all__ = ["routes"]
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from offhook.pipeline.ports import CallEvent
+
+from . import http_rules
+from .admission import trust_fault
+from .http_rules import refuse
+from .registry import CallEntry, CallStatus
+from .server_state import STATE
+from .trust import Audience
+
+KEEP_ALIVE_S = 15.0
+WRITE_WITHIN_S = 10.0
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def routes() -> list[web.RouteDef]:
+    """The control interface."""
+    one = "/v1/calls/{call_sid}"
+    return [
+        web.get("/v1/calls", _guarded(_list_calls)),
+        web.get(one, _guarded(_get_call)),
+        web.get(f"{one}/events", _guarded(_get_events)),
+        web.delete(one, _guarded(_hang_up)),
+    ]
+
+
+def _guarded(handler: Handler) -> Handler:
+    async def serve(request: web.Request) -> web.StreamResponse:
+        untrusted = trust_fault(request, Audience.CONTROL)
+        return await handler(request) if untrusted is None else refuse(request, untrusted)
+
+    return serve
+
+
+async def _list_calls(request: web.Request) -> web.StreamResponse:
+    registry = request.config_dict[STATE].registry
+    return _json({"calls": [entry.record() for entry in registry.all()]})
+
+
+async def _get_call(request: web.Request) -> web.StreamResponse:
+    entry = _entry(request)
+    return refuse(request, http_rules.NOT_FOUND) if entry is None else _json(entry.record(with_events=True))
+
+
+async def _hang_up(request: web.Request) -> web.StreamResponse:
+    entry = _entry(request)
+    if entry is None:
+        return refuse(request, http_rules.NOT_FOUND)
+    if entry.status is CallStatus.ENDED:
+        return refuse(request, http_rules.ALREADY_ENDED)
+    entry.hang_up("api")
+    return _json({"id": entry.call_sid, "status": "ending"}, status=202)
+
+
+async def _get_events(request: web.Request) -> web.StreamResponse:
+    """The call's events as server-sent events: those that were, then those that come, then `end`."""
+    entry = _entry(request)
+    if entry is None:
+        return refuse(request, http_rules.NOT_FOUND)
+    subscription = entry.log.subscribe()
+    if subscription is None:
+        return refuse(request, http_rules.TOO_MANY_LISTENERS)
+    headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
+    response = web.StreamResponse(headers=headers)
+    try:
+        await response.prepare(request)
+        number = 0
+        while True:
+            event: CallEvent | None
+            try:
+                event = await asyncio.wait_for(anext(subscription), KEEP_ALIVE_S)
+            except TimeoutError:
+                await _write(response, b": still here\n\n")
+                continue
+            except StopAsyncIteration:
+                break
+            number += 1
+            await _write(response, _server_sent(number, event))
+        await _write(response, b"event: end\ndata: {}\n\n")
+    except (ConnectionError, TimeoutError):
+        # The listener is gone, or takes nothing.
+        if request.transport is not None:
+            request.transport.abort()
+    finally:
+        entry.log.unsubscribe(subscription)
+    return response
+
+
+async def _write(response: web.StreamResponse, data: bytes) -> None:
+    async with asyncio.timeout(WRITE_WITHIN_S):
+        await response.write(data)
+
+
+def _server_sent(number: int, event: CallEvent) -> bytes:
+    data = _encode({"type": event.type, "at_ms": event.at_ms, "data": event.data})
+    return b"id: %d\nevent: %b\ndata: %b\n\n" % (number, event.type.encode(), data)
+
+
+def _entry(request: web.Request) -> CallEntry | None:
+    return request.config_dict[STATE].registry.get(request.match_info["call_sid"])
+
+
+def _json(value: Any, status: int = 200) -> web.Response:
+    return web.Response(body=_encode(value), status=status, content_type="application/json")
+
+
+def _encode(value: Any) -> bytes:
+    """JSON; what has no place in it is written as text."""
+    return msgspec.json.encode(value, enc_hook=str)

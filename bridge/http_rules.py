@@ -1,0 +1,108 @@
+"""What the bridge answers to HTTP requests that it does not serve."""
+
+from __future__ import annotations
+
+__all__ = ["RULES", "TRUST_RULES", "error_answers", "refuse"]
+
+from collections.abc import Mapping
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from .log_fields import failure_fields
+from .rules import Outcome, Rule
+from .server_state import STATE
+
+_log = structlog.get_logger("offhook.bridge")
+
+
+def _refused(name: str, status: int, when: str) -> Rule:
+    return Rule(name, Outcome.REFUSED, when, status)
+
+
+SIGNATURE_MISSING = _refused("signature_missing", 403, "no `X-Twilio-Signature`, where one is required")
+SIGNATURE_WRONG = _refused("signature_wrong", 403, "a signature that does not fit address and form")
+SIGNATURE_KEY_UNKNOWN = _refused("signature_key_unknown", 403, "signed with a shared key we do not have")
+SIGNATURE_BODY_WRONG = _refused("signature_body_wrong", 403, "a body that is not the one signed")
+UNSIGNED_PUBLIC = _refused(
+    "unsigned_public", 403, "`PUBLIC_URL` is set, but no `TWILIO_AUTH_TOKEN` to check signatures with"
+)
+REMOTE_ADDRESS = _refused("remote_address", 403, "unsigned, from another machine")
+PROXIED = _refused("proxied", 403, "unsigned, through a proxy or tunnel on this machine")
+FOREIGN_HOST = _refused("foreign_host", 403, "unsigned, and `Host` does not name this machine")
+FOREIGN_ORIGIN = _refused("foreign_origin", 403, "sent by a web page of another site")
+
+NOT_FOUND = _refused("not_found", 404, "no such page, or no such call")
+WRONG_METHOD = _refused("wrong_method", 405, "a webhook must be POSTed; `/media` is a GET")
+SLOW_BODY = _refused("slow_body", 408, "the body took more than 5 s")
+ALREADY_ENDED = _refused("already_ended", 409, "the call to hang up has ended")
+BODY_TOO_LARGE = _refused("body_too_large", 413, "a body of more than 64 KiB")
+WRONG_CONTENT_TYPE = _refused(
+    "wrong_content_type", 415, "a webhook that is not `application/x-www-form-urlencoded`"
+)
+BAD_FORM = _refused("bad_form", 400, "a form that cannot be read, or without a `CallSid`")
+BAD_REQUEST = _refused("bad_request", 400, "any other request that cannot be served")
+BAD_UPGRADE = _refused("bad_upgrade", 426, "`/media` without a right WebSocket handshake (400, 426 or 505)")
+TOO_MANY_LISTENERS = _refused("too_many_listeners", 429, "more than 16 listeners to one call")
+INTERNAL_ERROR = _refused("internal_error", 500, "a fault of ours; the log names its place")
+TOO_MANY_SOCKETS = _refused("too_many_sockets", 503, "more streams than twice the calls allowed, and 20")
+DRAINING = _refused("draining", 503, "a new stream while the server shuts down")
+
+SPOKEN_NOT_READY = Rule(
+    "spoken_not_ready", Outcome.REFUSED, "a call before the models are loaded: a spoken apology", 200
+)
+SPOKEN_AT_CAPACITY = Rule(
+    "spoken_at_capacity", Outcome.REFUSED, "a call above `OFFHOOK_MAX_CALLS`: a spoken apology", 200
+)
+SPOKEN_BAD_ASSISTANT = Rule(
+    "spoken_bad_assistant", Outcome.REFUSED, "`?assistant=` is no name of one: a spoken apology", 200
+)
+STREAM_ERROR = Rule("stream_error", Outcome.NOTED, "Twilio reports a `stream-error`", 204)
+
+TRUST_RULES: Mapping[str, Rule] = {
+    rule.name: rule
+    for rule in (
+        *(SIGNATURE_MISSING, SIGNATURE_WRONG, SIGNATURE_KEY_UNKNOWN, SIGNATURE_BODY_WRONG),
+        *(UNSIGNED_PUBLIC, REMOTE_ADDRESS, PROXIED, FOREIGN_HOST, FOREIGN_ORIGIN),
+    )
+}
+"""By the reason of a refusal."""
+
+RULES = (
+    *TRUST_RULES.values(),
+    *(BAD_FORM, BAD_REQUEST, NOT_FOUND, WRONG_METHOD, SLOW_BODY, ALREADY_ENDED, BODY_TOO_LARGE),
+    *(WRONG_CONTENT_TYPE, BAD_UPGRADE, TOO_MANY_LISTENERS, INTERNAL_ERROR, TOO_MANY_SOCKETS, DRAINING),
+    *(SPOKEN_NOT_READY, SPOKEN_AT_CAPACITY, SPOKEN_BAD_ASSISTANT, STREAM_ERROR),
+)
+"""Every answer that is not the one hoped for, in the order of docs/protocol.md."""
+
+_BY_STATUS = {404: NOT_FOUND, 405: WRONG_METHOD, 413: BODY_TOO_LARGE}
+
+
+def refuse(request: web.Request, rule: Rule) -> web.Response:
+    """Count and log the rule, and answer in one plain sentence."""
+    request.config_dict[STATE].apply(rule, path=request.path)
+    return web.Response(status=rule.code or 400, text=f"{rule.name}: {rule.when}\n")
+
+
+def error_answers() -> Middleware:
+    """A middleware by which no traceback and no page of aiohttp's ever goes out."""
+
+    @web.middleware
+    async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            answer = refuse(request, _BY_STATUS.get(error.status, BAD_REQUEST))
+            answer.headers.update({name: error.headers[name] for name in ("Allow",) if name in error.headers})
+            return answer
+        except (ConnectionError, TimeoutError):
+            raise
+        except Exception as error:
+            state = request.config_dict[STATE]
+            fields = failure_fields(error, log_words=state.settings.log_words)
+            _log.error("request.failed", path=request.path, **fields)
+            return refuse(request, INTERNAL_ERROR)
+
+    return answer_errors

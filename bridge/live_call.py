@@ -1,0 +1,57 @@
+"""The contract between a call's media stream and its conversation."""
+
+from __future__ import annotations
+
+__all__ = ["CallFactory", "LiveCall"]
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from offhook.pipeline.ports import CallControl, Line
+
+from .call_log import CallLog
+
+
+class LiveCall(Protocol):
+    """A conversation, as its media stream sees it. Everything but `run` returns at once."""
+
+    def audio(self, payload: bytes, timestamp_ms: int) -> None:
+        """Take carrier bytes of the caller's, of any length, and when they were spoken."""
+
+    def mark(self, name: str) -> None:
+        """The audio sent before this mark was played, or was cleared."""
+
+    def dtmf(self, digit: str) -> None:
+        """The caller pressed a key."""
+
+    def line_closed(self, reason: str) -> None:
+        """The stream is gone; `run` is to return soon."""
+
+    def hang_up(self, reason: str) -> None:
+        """Somebody else wants the call to end; `run` is to return soon."""
+
+    async def run(self) -> None:
+        """Hold the conversation; return when nothing of it is left."""
+
+
+class CallFactory(Protocol):
+    """Makes the conversations of new calls."""
+
+    @property
+    def ready(self) -> bool:
+        """A call could be held now."""
+
+    def create(
+        self,
+        *,
+        call_sid: str,
+        assistant: str | None,
+        variables: Mapping[str, str],
+        line: Line,
+        log: CallLog,
+        control: CallControl,
+    ) -> LiveCall:
+        """Make the conversation of one call; None means the default assistant.
+
+        Raises Refused when there is no such assistant, ConfigError when it cannot be used.
+        """

@@ -1,0 +1,135 @@
+"""One port for webhooks, media streams, control and health."""
+
+from __future__ import annotations
+
+__all__ = ["Server", "create_app"]
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+from aiohttp import web
+
+from offhook.config.settings import Settings
+from offhook.pipeline.clock import Clock
+
+from . import control_api, health, media_endpoint, webhooks
+from .http_rules import error_answers
+from .live_call import CallFactory
+from .server_state import STATE, ServerState
+from .twilio.rest import SdkRest, TwilioRest
+
+BODY_LIMIT_BYTES = 65_536
+REQUEST_WITHIN_S = 5.0
+"""A connection that has not sent a whole request header by then is closed; so is an idle one."""
+LINGER_S = 1.0
+"""So long is the rest of a refused body read, for the client to see the answer."""
+GOODBYE_S = 5.0
+"""After the grace is over, live calls are asked to hang up and have so long for it."""
+
+_log = structlog.get_logger("offhook.bridge")
+
+
+def create_app(
+    settings: Settings,
+    factory: CallFactory,
+    clock: Clock,
+    *,
+    rest: TwilioRest | None = None,
+    wall_time: Callable[[], float] = time.time,
+) -> web.Application:
+    """The server as an aiohttp application; its state is at `app[STATE]`.
+
+    Raises ConfigError for settings that contradict each other.
+    """
+    state = ServerState.build(settings, factory, clock, rest=rest, wall_time=wall_time)
+    app = web.Application(middlewares=[error_answers()], client_max_size=BODY_LIMIT_BYTES)
+    app[STATE] = state
+    for part in (webhooks, media_endpoint, control_api, health):
+        app.add_routes(part.routes())
+    app.on_startup.append(_start)
+    app.on_cleanup.append(_stop)
+    return app
+
+
+async def _start(app: web.Application) -> None:
+    state = app[STATE]
+    state.lag.start()
+    if state.settings.insecure:
+        _log.warning("server.insecure", meaning="requests that nobody signed are served")
+    elif state.policy.public_url is not None and state.policy.keys is None:
+        _log.warning("server.unsigned_public", fix="set TWILIO_AUTH_TOKEN; until then every call is refused")
+    if isinstance(state.rest, SdkRest):
+        try:
+            await state.rest.load()
+        except ImportError:
+            _log.warning("server.no_twilio_sdk", fix="pip install 'offhook[twilio]'; calls end without it")
+            state.rest = None
+
+
+async def _stop(app: web.Application) -> None:
+    app[STATE].lag.stop()
+
+
+class Server:
+    """The bridge on a port."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        factory: CallFactory,
+        clock: Clock,
+        *,
+        rest: TwilioRest | None = None,
+        wall_time: Callable[[], float] = time.time,
+    ) -> None:
+        """Raises ConfigError for settings that contradict each other."""
+        self.app = create_app(settings, factory, clock, rest=rest, wall_time=wall_time)
+        self._runner = web.AppRunner(
+            self.app,
+            access_log=None,
+            handle_signals=False,
+            keepalive_timeout=REQUEST_WITHIN_S,
+            shutdown_timeout=GOODBYE_S,
+            lingering_time=LINGER_S,
+        )
+        self._site: web.TCPSite | None = None
+
+    @property
+    def state(self) -> ServerState:
+        """Settings, calls and counters."""
+        return self.app[STATE]
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen; returns the port, which the system chooses for 0. Raises OSError if it is taken."""
+        await self._runner.setup()
+        self._site = web.TCPSite(self._runner, host, port)
+        try:
+            await self._site.start()
+        except OSError:
+            await self._runner.cleanup()
+            raise
+        bound = int(self._runner.addresses[0][1])
+        _log.info("server.listening", host=host, port=bound)
+        return bound
+
+    async def stop(self, grace_s: float = 0.0) -> None:
+        """Take no new calls, give the live ones `grace_s` to end, then hang up and close everything."""
+        self.state.draining = True
+        await self._calls_end(grace_s)
+        for entry in self.state.registry.live():
+            entry.hang_up("shutdown")
+        await self._calls_end(GOODBYE_S)
+        for entry in self.state.registry.live():
+            entry.cut("shutdown")
+        for socket in self.state.sockets:
+            socket.close(1001, "shut_down")
+        await self._runner.cleanup()
+        _log.info("server.stopped")
+
+    async def _calls_end(self, within_s: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self.state.registry.wait_idle()

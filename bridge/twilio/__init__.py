@@ -1,0 +1,1 @@
+"""The dialect of Twilio Media Streams, its TwiML and its signatures."""

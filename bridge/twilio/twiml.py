@@ -1,0 +1,80 @@
+"""TwiML documents: what Twilio is to do next with a call.
+
+Source: Twilio documentation of `<Connect>`, `<Stream>`, `<Parameter>`, `<Dial>`, `<Say>` and
+`<Hangup>`. A stream's address may hold no query string (it is dropped, or error 31920), and the name
+and value of a parameter are below 500 characters each.
+"""
+
+from __future__ import annotations
+
+__all__ = ["PARAMETER_LIMIT", "connect_stream", "dial", "hangup", "say_and_hangup"]
+
+from collections.abc import Mapping
+from xml.etree.ElementTree import Element, SubElement, tostring
+
+PARAMETER_LIMIT = 500
+"""A name or value must be shorter, in characters."""
+
+
+def connect_stream(
+    url: str,
+    *,
+    action: str,
+    parameters: Mapping[str, str],
+    status_callback: str | None = None,
+) -> str:
+    """Open a two-way media stream to `url`; when it ends, ask `action` what to do next.
+
+    Parameters with an empty value are left out. Raises ValueError for a query string in `url`, and
+    for a parameter name or value that is too long or that XML cannot carry.
+    """
+    if "?" in url or "#" in url:
+        raise ValueError("the address of a stream may hold neither query string nor fragment")
+    response = Element("Response")
+    connect = SubElement(response, "Connect", {"action": action, "method": "POST"})
+    attributes = {"url": url}
+    if status_callback is not None:
+        attributes |= {"statusCallback": status_callback, "statusCallbackMethod": "POST"}
+    stream = SubElement(connect, "Stream", attributes)
+    for name, value in parameters.items():
+        _check_parameter(name, value)
+        if value:
+            SubElement(stream, "Parameter", {"name": name, "value": value})
+    return _document(response)
+
+
+def say_and_hangup(text: str) -> str:
+    """Speak `text` with Twilio's own voice, then hang up."""
+    response = Element("Response")
+    SubElement(response, "Say").text = text
+    SubElement(response, "Hangup")
+    return _document(response)
+
+
+def hangup() -> str:
+    """End the call."""
+    response = Element("Response")
+    SubElement(response, "Hangup")
+    return _document(response)
+
+
+def dial(number: str) -> str:
+    """Connect the caller with `number` (E.164)."""
+    response = Element("Response")
+    SubElement(SubElement(response, "Dial", {"answerOnBridge": "true"}), "Number").text = number
+    return _document(response)
+
+
+def _check_parameter(name: str, value: str) -> None:
+    if not name:
+        raise ValueError("a parameter needs a name")
+    for part in (name, value):
+        if len(part) >= PARAMETER_LIMIT:
+            raise ValueError(f"parameter {name[:40]!r} is longer than Twilio takes")
+        if any(ord(character) < 0x20 or 0xD800 <= ord(character) <= 0xDFFF for character in part):
+            raise ValueError(f"parameter {name[:40]!r} holds a control character")
+
+
+def _document(response: Element) -> str:
+    body: str = tostring(response, encoding="unicode")
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + body

@@ -1,0 +1,153 @@
+"""What Twilio asks over HTTP: what to do with a call, and what became of it."""
+
+from __future__ import annotations
+
+__all__ = ["routes"]
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from . import http_rules
+from .admission import read_form, trust_fault
+from .http_rules import refuse
+from .log_fields import masked_number
+from .media_session import ASSISTANT_PARAMETER, TOKEN_PARAMETER
+from .rules import Rule
+from .server_state import STATE, ServerState
+from .trust import Audience, stream_origin
+from .twilio import twiml
+
+_ASSISTANT_NAME = re.compile(r"[a-z0-9_-]{1,64}")
+_CALL_SID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_PHONE_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
+_BUSY = "Sorry, all our lines are busy. Please call again in a few minutes. Goodbye."
+_UNAVAILABLE = "Sorry, this line cannot take calls right now. Please call again in a minute. Goodbye."
+_FAILED = "Sorry, something went wrong on our side. Please call again. Goodbye."
+
+_log = structlog.get_logger("offhook.bridge")
+
+Form = Mapping[str, str]
+Answer = Callable[[web.Request, ServerState, Form], web.Response]
+
+
+def routes() -> list[web.RouteDef]:
+    """The webhooks; each is POSTed as a form."""
+    return [
+        web.post("/voice/inbound", _webhook(_inbound)),
+        web.post("/voice/after", _webhook(_after)),
+        web.post("/voice/status", _webhook(_status)),
+        web.post("/voice/stream-status", _webhook(_stream_status)),
+    ]
+
+
+def _webhook(answer: Answer) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Let only trusted and readable forms of a call through."""
+
+    async def serve(request: web.Request) -> web.Response:
+        fields = await read_form(request)
+        if isinstance(fields, Rule):
+            return refuse(request, fields)
+        untrusted = trust_fault(request, Audience.CARRIER, fields)
+        if untrusted is not None:
+            return refuse(request, untrusted)
+        form = {name: values[0] for name, values in fields.items()}
+        if not _CALL_SID.fullmatch(form.get("CallSid", "")):
+            return refuse(request, http_rules.BAD_FORM)
+        return answer(request, request.config_dict[STATE], form)
+
+    return serve
+
+
+def _inbound(request: web.Request, state: ServerState, form: Form) -> web.Response:
+    call_sid = form["CallSid"]
+    _log.info(
+        "webhook.inbound",
+        call_sid=call_sid,
+        caller=masked_number(form.get("From", "")),
+        called=masked_number(form.get("To", "")),
+    )
+    assistant = request.query.get("assistant", "")
+    if assistant and not _ASSISTANT_NAME.fullmatch(assistant):
+        return _apologise(state, http_rules.SPOKEN_BAD_ASSISTANT, _UNAVAILABLE, call_sid)
+    if not state.factory.ready or state.draining:
+        return _apologise(state, http_rules.SPOKEN_NOT_READY, _UNAVAILABLE, call_sid)
+    if state.registry.full:
+        return _apologise(state, http_rules.SPOKEN_AT_CAPACITY, _BUSY, call_sid)
+    stream, pages = _addresses(request, state)
+    return _xml(
+        twiml.connect_stream(
+            f"{stream}/media",
+            action=f"{pages}/voice/after",
+            parameters={
+                TOKEN_PARAMETER: state.tokens.mint(call_sid),
+                ASSISTANT_PARAMETER: assistant,
+                "from": _parameter(form.get("From", "")),
+                "to": _parameter(form.get("To", "")),
+            },
+            status_callback=f"{pages}/voice/stream-status",
+        )
+    )
+
+
+def _after(request: web.Request, state: ServerState, form: Form) -> web.Response:
+    """What follows the stream: the outcome that the conversation stored says."""
+    del request
+    entry = state.registry.get(form["CallSid"])
+    outcome: Mapping[str, Any] = (entry and entry.outcome) or {}
+    status = outcome.get("status", "unknown")
+    _log.info("webhook.after", call_sid=form["CallSid"], outcome=status)
+    number = str(outcome.get("number", ""))
+    if status == "transfer" and _PHONE_NUMBER.fullmatch(number):
+        return _xml(twiml.dial(number))
+    if status == "failed":
+        return _xml(twiml.say_and_hangup(_FAILED))
+    return _xml(twiml.hangup())
+
+
+def _status(request: web.Request, state: ServerState, form: Form) -> web.Response:
+    """How the call itself goes: ringing, in-progress, completed."""
+    del request
+    state.counters["call_status"] += 1
+    _log.info("webhook.status", call_sid=form["CallSid"], status=_short(form.get("CallStatus")))
+    return web.Response(status=204)
+
+
+def _stream_status(request: web.Request, state: ServerState, form: Form) -> web.Response:
+    """How the stream goes; the only place where Twilio tells of a handshake that failed."""
+    del request
+    event = _short(form.get("StreamEvent"))
+    state.counters["stream_status"] += 1
+    _log.info("webhook.stream_status", call_sid=form["CallSid"], stream_event=event)
+    if event == "stream-error":
+        error = _short(form.get("StreamError"))
+        state.apply(http_rules.STREAM_ERROR, call_sid=form["CallSid"], error=error)
+    return web.Response(status=204)
+
+
+def _addresses(request: web.Request, state: ServerState) -> tuple[str, str]:
+    """Where the stream and the further webhooks of this server are, as the carrier sees it."""
+    if state.policy.public_url is not None:
+        return stream_origin(state.policy.public_url), state.policy.public_url
+    return f"ws://{request.host}", f"http://{request.host}"
+
+
+def _apologise(state: ServerState, rule: Rule, text: str, call_sid: str) -> web.Response:
+    state.apply(rule, call_sid=call_sid)
+    return _xml(twiml.say_and_hangup(text))
+
+
+def _xml(document: str) -> web.Response:
+    return web.Response(text=document, content_type="text/xml", charset="utf-8")
+
+
+def _parameter(value: str) -> str:
+    """A form's value as a stream's parameter: as long as Twilio takes, and fit for XML."""
+    return "".join(character for character in value if character.isprintable())[: twiml.PARAMETER_LIMIT - 1]
+
+
+def _short(value: str | None) -> str:
+    return (value or "")[:200]

@@ -1,0 +1,89 @@
+"""TwiML documents, read back by a parser."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from offhook.bridge.twilio import twiml
+
+URL = "wss://bridge.example.com/media"
+
+
+def parsed(document: str) -> ElementTree.Element:
+    return ElementTree.fromstring(document.encode())  # noqa: S314  our own document
+
+
+def connect(**parameters: str) -> ElementTree.Element:
+    return parsed(
+        twiml.connect_stream(
+            URL,
+            action="https://b.example/after",
+            parameters=parameters,
+            status_callback="https://b.example/s",
+        )
+    )
+
+
+def test_a_call_is_connected_to_the_stream() -> None:
+    response = connect(token="t", assistant="demo")
+    assert response.tag == "Response"
+    (verb,) = response
+    assert (verb.tag, verb.attrib) == ("Connect", {"action": "https://b.example/after", "method": "POST"})
+    (stream,) = verb
+    assert stream.attrib == {
+        "url": URL,
+        "statusCallback": "https://b.example/s",
+        "statusCallbackMethod": "POST",
+    }
+    assert [parameter.attrib for parameter in stream] == [
+        {"name": "token", "value": "t"},
+        {"name": "assistant", "value": "demo"},
+    ]
+
+
+def test_nothing_follows_the_stream_that_would_leave_the_caller_in_silence() -> None:
+    assert [verb.tag for verb in connect()] == ["Connect"]
+
+
+def test_empty_parameters_are_left_out() -> None:
+    assert not list(connect(assistant="")[0][0])
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Cn"]), min_size=1, max_size=60))
+def test_any_text_survives_in_a_parameter(value: str) -> None:
+    assert connect(v=value)[0][0][0].attrib["value"] == value
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{"": "x"}, {"n" * 500: "x"}, {"n": "v" * 500}, {"n": "a\x00b"}, {"n": "\ud800"}, {"n": "a\nb"}],
+)
+def test_a_parameter_that_twilio_would_not_take_is_an_error(parameters: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="parameter"):
+        twiml.connect_stream(URL, action="/after", parameters=parameters)
+
+
+def test_499_characters_are_taken() -> None:
+    assert connect(**{"n" * 499: "v" * 499})
+
+
+@pytest.mark.parametrize("url", [URL + "?token=t", URL + "#x"])
+def test_a_stream_address_with_a_query_is_an_error(url: str) -> None:
+    with pytest.raises(ValueError, match="query"):
+        twiml.connect_stream(url, action="/after", parameters={})
+
+
+def test_speech_is_escaped() -> None:
+    response = parsed(twiml.say_and_hangup("Tom & <Jerry>"))
+    assert [(verb.tag, verb.text) for verb in response] == [("Say", "Tom & <Jerry>"), ("Hangup", None)]
+
+
+def test_hangup_and_dial() -> None:
+    assert [verb.tag for verb in parsed(twiml.hangup())] == ["Hangup"]
+    (verb,) = parsed(twiml.dial("+15550100"))
+    assert verb.tag == "Dial"
+    assert [(number.tag, number.text) for number in verb] == [("Number", "+15550100")]
