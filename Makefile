@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/ready
 TESTS ?= tests
 
-.PHONY: help setup demo test check unit test-realtime bench compose-smoke lock clean
+.PHONY: help setup demo test check unit test-realtime acceptance bench compose-smoke lock clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -38,7 +38,10 @@ unit: $(READY)
 	$(BIN)/pytest $(TESTS) -m "not realtime"
 
 test-realtime: $(READY) ## tests with real models, sockets and processes on the real clock
-	$(BIN)/pytest $(TESTS) -m realtime
+	$(BIN)/pytest $(TESTS) -m "realtime and not acceptance"
+
+acceptance: $(READY) ## place whole spoken calls and judge their figures (8 minutes, alone on the machine)
+	$(BIN)/pytest tests/acceptance -m acceptance
 
 bench: $(READY) ## measure this machine
 	$(BIN)/offhook bench

@@ -82,6 +82,8 @@ class EngineRoom:
         if kept is None:
             kept = (assistant, IntentsAgent(assistant))
             self._models[id(assistant)] = kept
+            # New or edited while we serve: its stock phrases are spoken in advance from the next call on.
+            self._warm_in_background(_speech_key(assistant), assistant)
             if len(self._models) > MODELS_KEPT:
                 self._models.popitem(last=False)
         return kept[1]

@@ -10,7 +10,8 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from .log_fields import failure_fields
+from offhook.pipeline.log_fields import failure_fields
+
 from .rules import Outcome, Rule
 from .server_state import STATE
 

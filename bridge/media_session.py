@@ -11,12 +11,12 @@ from typing import Any, Protocol
 import structlog
 
 from offhook.config.errors import ConfigError, ProtocolError, Refused
+from offhook.pipeline.log_fields import failure_fields
 from offhook.pipeline.ports import Line
 
 from . import carrier_dialect as events
 from .carrier_dialect import CarrierDialect
 from .live_call import LiveCall
-from .log_fields import failure_fields
 from .registry import CallEntry
 from .rules import Outcome, Rule
 from .server_state import ServerState

@@ -152,7 +152,7 @@ class MediaSocket(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes of any number of frames, whole or not."""
         at = 0
-        while self._between_frames and (plain := read_text_frame(data, at)) is not None:
+        while at < len(data) and self._between_frames and (plain := read_text_frame(data, at)) is not None:
             payload, at = plain
             self._heard_at = self._clock.now()
             self._deliver(payload)

@@ -11,10 +11,11 @@ from typing import Any
 import structlog
 from aiohttp import web
 
+from offhook.pipeline.log_fields import masked_number
+
 from . import http_rules
 from .admission import read_form, trust_fault
 from .http_rules import refuse
-from .log_fields import masked_number
 from .media_session import ASSISTANT_PARAMETER, TOKEN_PARAMETER
 from .rules import Rule
 from .server_state import STATE, ServerState

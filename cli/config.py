@@ -1,10 +1,11 @@
-"""`offhook config`: check assistant files and settings, print their schema."""
+"""`offhook config`: check assistant files and settings, print their schema and their reference."""
 
 from __future__ import annotations
 
 __all__ = ["app"]
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,17 @@ import typer
 
 if TYPE_CHECKING:
     from offhook.config.errors import ConfigProblem
+
+_TROUBLE = 2
+"""Exit code of a page that could not be read or written; 1 is one that has no place for the reference."""
+
+
+class Topic(StrEnum):
+    """What a reference is about."""
+
+    settings = "settings"
+    assistant = "assistant"
+
 
 app = typer.Typer(name="config", help="Check what may be set.", no_args_is_help=True)
 
@@ -51,3 +63,28 @@ def schema() -> None:
     from offhook.config.assistant import assistant_schema
 
     typer.echo(json.dumps(assistant_schema(), indent=2))
+
+
+@app.command()
+def reference(
+    topic: Annotated[Topic, typer.Argument(help="All settings, or all keys of an assistant file.")],
+    write: Annotated[
+        Path | None, typer.Option(help="Put it between its markers in this page instead.", dir_okay=False)
+    ] = None,
+) -> None:
+    """Print what may be set as Markdown tables, made from the code itself."""
+    from offhook.config.errors import ConfigError
+    from offhook.config.reference import REFERENCES, refreshed
+
+    if write is None:
+        typer.echo(REFERENCES[topic.value]())
+        return
+    try:
+        page = refreshed(write.read_text(encoding="utf-8"), topic.value, str(write))
+        write.write_text(page, encoding="utf-8")
+    except ConfigError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+    except (OSError, UnicodeDecodeError) as error:
+        typer.echo(f"The page could not be refreshed: {error}", err=True)
+        raise typer.Exit(_TROUBLE) from error

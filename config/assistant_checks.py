@@ -43,6 +43,12 @@ def effectless(assistant: Assistant) -> Iterator[str]:
     for name in ("stability", "similarity_boost", "optimize_streaming_latency"):
         if getattr(voice, name) is not None:
             yield f"voice.{name} has no effect on the embedded voice."
+    if model.name:
+        yield "model.name has no effect on the embedded model."
+    if assistant.transcriber.model or not assistant.transcriber.smart_format:
+        yield "transcriber.model and transcriber.smart_format have no effect on the embedded recogniser."
+    if voice.model:
+        yield "voice.model has no effect on the embedded voice."
     if assistant.server is not None:
         yield "server has no effect yet: this release posts no events."
     for index, intent in enumerate(model.intents):

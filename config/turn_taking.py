@@ -51,11 +51,11 @@ class TurnTaking(Section):
     endpointing_ms: Annotated[int, Field(ge=100, le=5000)] = 500
     """The least silence of the caller's that ends a turn."""
     max_endpointing_ms: Annotated[int, Field(ge=100, le=20_000)] = 3000
-    """Silence that ends a turn even where the words sound unfinished."""
+    """The longest silence that is waited for where the words sound unfinished."""
     barge_in: BargeIn = "pause"
     """`off`: the agent finishes; `partial`: words stop it; `pause`: sound pauses it, words stop it."""
     pause_after_ms: Annotated[int, Field(ge=0, le=1000)] = 60
-    """Speech of the caller's, above the expected echo, that pauses the agent."""
+    """Speech of the caller's that pauses the agent; shorter sounds than 60 ms are never speech."""
     decide_ms: Annotated[int, Field(ge=100, le=5000)] = 1000
     """How long a pause waits for words while the caller still makes sound."""
     debounce_ms: Annotated[int, Field(ge=0, le=2000)] = 300

@@ -3,9 +3,11 @@
 Theory. A recogniser puts the recording into words with times; they are matched to the front of the
 reply's text by edit distance. That tells well where in the text the speech is, and badly where it
 ends: a recogniser completes a word that was cut, or leaves it out. So the end is found by time: the
-reply is spoken in full once more (the rendition), the last matched words tell how far the recording
-runs behind it, and the recording's last audible sound then is a point of the rendition. A word counts
-when more than half of it lies before that point. Nothing of the bridge's own account is read.
+reply is spoken in full once more (the rendition), and the recording's last audible sound is a point of
+it. How far the recording runs behind the rendition is told by the first sound of both, which is exact
+to a few milliseconds; where a pause or a gap came between, the last matched words tell otherwise, and
+they are believed. A word counts when more than half of it lies before that point. Nothing of the
+bridge's own account is read.
 """
 
 from __future__ import annotations
@@ -18,6 +20,9 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from offhook.codecs import g711
 from offhook.pipeline.ports import Voice, WordTiming
 from offhook.pipeline.providers.embedded.jobs import HeardWord
 from offhook.pipeline.segmenter import clauses_of
@@ -34,6 +39,10 @@ _ANCHORS = 10
 _APART_S = 1.0
 _FASTER = 1.3
 """A recording may be so much faster or slower than the rendition."""
+_BLOCK = 40
+"""Samples of 5 ms, by which the first and the last sound are found."""
+_AGREE_WITHIN_S = 0.15
+"""The recogniser's word times are right to about so much."""
 _SHORTEST_WORD_S = 0.03
 _EDGE_MS = 100
 
@@ -53,6 +62,8 @@ class Rendition:
     text: str
     words: tuple[WordSpan, ...]
     """One for each word, as white space divides the text."""
+    first_sound_s: float = 0.0
+    """Where it becomes audible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +81,7 @@ async def render(voice: Voice, text: str) -> Rendition:
     Raises ProviderError, and ValueError for a voice without word times.
     """
     timings: list[WordTiming] = []
+    audio = bytearray()
     first_char, begin_s = 0, 0.0
     for clause in clauses_of(text):
         first_char = text.index(clause, first_char)
@@ -77,6 +89,7 @@ async def render(voice: Voice, text: str) -> Rendition:
         async for piece in voice.speak(clause):
             timings += [_moved(word, first_char, begin_s) for word in piece.words]
             length_s += len(piece.audio) / BYTES_PER_S
+            audio += piece.audio
         first_char, begin_s = first_char + len(clause), begin_s + length_s
     spans: list[WordSpan] = []
     for word in re.finditer(r"\S+", text):
@@ -87,7 +100,8 @@ async def render(voice: Voice, text: str) -> Rendition:
             spans.append(WordSpan(spans[-1].end_s, spans[-1].end_s))
         else:
             raise ValueError("the voice gives no word times")
-    return Rendition(text, tuple(spans))
+    first_sound_s, _ = _audible(bytes(audio))
+    return Rendition(text, tuple(spans), first_sound_s)
 
 
 async def heard_words(listener: Listener, mulaw: bytes, rendition: Rendition) -> HeardWords:
@@ -104,11 +118,14 @@ async def heard_words(listener: Listener, mulaw: bytes, rendition: Rendition) ->
         begin_ms = max(0, piece.start_ms - _EDGE_MS)
         audio = mulaw[begin_ms * BYTES_PER_MS : piece.end_ms * BYTES_PER_MS]
         words += [_later(word, begin_ms / 1000) for word in await listener.word_times(audio)]
-    return count_heard_words(rendition, words, whole.end_ms / 1000)
+    begin_s, end_s = _audible(mulaw)
+    return count_heard_words(rendition, words, end_s, begin_s=begin_s)
 
 
-def count_heard_words(rendition: Rendition, words: Sequence[HeardWord], end_s: float) -> HeardWords:
-    """The same from recognised words (times in s of the recording) and the end of its last sound."""
+def count_heard_words(
+    rendition: Rendition, words: Sequence[HeardWord], end_s: float, *, begin_s: float | None = None
+) -> HeardWords:
+    """The same from recognised words and the edges of the recording's sound (s of the recording)."""
     spoken = rendition.text.split()
     # Words without length are the recogniser's own continuation of a sentence it likes.
     words = [word for word in words if word.end_s - word.start_s > _SHORTEST_WORD_S and _plain(word.text)]
@@ -118,6 +135,10 @@ def count_heard_words(rendition: Rendition, words: Sequence[HeardWord], end_s: f
     reached_s = _reached(
         end_s, [(words[i].start_s, rendition.words[j].start_s) for i, j in pairs[-_ANCHORS:]]
     )
+    if begin_s is not None:
+        by_first_sound_s = rendition.first_sound_s + end_s - begin_s
+        if abs(by_first_sound_s - reached_s) <= _AGREE_WITHIN_S:
+            reached_s = by_first_sound_s
     count = sum((word.start_s + word.end_s) / 2 < reached_s for word in rendition.words)
     return HeardWords(count, " ".join(spoken[:count]))
 
@@ -182,3 +203,12 @@ def _sounds(mulaw: bytes) -> tuple[Sound, ...]:
     for offset in range(0, len(mulaw), FRAME_BYTES):
         detector.feed(mulaw[offset : offset + FRAME_BYTES].ljust(FRAME_BYTES, b"\xff"))
     return detector.sounds
+
+
+def _audible(mulaw: bytes) -> tuple[float, float]:
+    """Where the first sound begins and the last one ends, in seconds, to 5 ms; (0, 0) in silence."""
+    samples = g711.decode_float(mulaw[: len(mulaw) // _BLOCK * _BLOCK]).reshape(-1, _BLOCK)
+    loud = np.flatnonzero(np.square(samples).mean(axis=1) > 10 ** (_AUDIBLE_DBFS / 10))
+    if not len(loud):
+        return 0.0, 0.0
+    return float(loud[0]) * _BLOCK / BYTES_PER_S, float(loud[-1] + 1) * _BLOCK / BYTES_PER_S

@@ -27,6 +27,7 @@ from .clock import Clock, Timer
 from .ear import Ear
 from .evidence import (
     Action,
+    AgentBusy,
     AgentWants,
     CallerTurn,
     CloseWanted,
@@ -53,6 +54,7 @@ from .evidence import (
 from .executors import executors_for
 from .history import History
 from .journal import CallJournal
+from .log_fields import failure_fields
 from .messages import CallerSaid, Message, ToolAnswered, ToolRequest
 from .pacing import PacingWheel
 from .playout import Heard
@@ -64,6 +66,7 @@ from .turn import TurnTaking
 
 log = structlog.get_logger(__name__)
 
+CONTROL_WITHIN_S = 5.0
 EVIDENCE_LIMIT = 1000
 """Evidence that may wait while actions are applied; more means a loop in our own logic."""
 
@@ -131,6 +134,7 @@ class Call:
         self._tasks: set[asyncio.Task[None]] = set()
         self._over = asyncio.Event()
         self._end_reason = ""
+        self._line_gone = False
 
     # ------------------------------------------------------- the line's side
 
@@ -149,11 +153,12 @@ class Call:
 
     def line_closed(self, reason: str) -> None:
         """The carrier's stream is gone."""
+        self._line_gone = True
         self.feed(LineClosed(reason))
 
     def hang_up(self, reason: str) -> None:
         """Say goodbye and end the call."""
-        self.feed(CloseWanted(reason))
+        self.feed(CloseWanted(reason, reopens=False))
 
     def say(self, text: str) -> None:
         """Say this at the next free moment."""
@@ -173,10 +178,20 @@ class Call:
                     await self._over.wait()
                 finally:
                     self._close()
+                # Before the tasks are waited for: a tool that is slow to stop keeps no caller on the line.
+                await self._leave_line()
         finally:
             self._group = None
-        await self._control.end(self._outcome())
-        self._line.close()
+
+    async def _leave_line(self) -> None:
+        """Tell the carrier what becomes of the call, then close its stream, whatever happens."""
+        try:
+            async with asyncio.timeout(CONTROL_WITHIN_S):
+                await self._control.end(self._outcome())
+        except Exception as error:
+            log.error("call.control-failed", **failure_fields(error, log_words=False))
+        finally:
+            self._line.close()
 
     def _begin(self) -> None:
         greeting = self._filled(self._assistant.first_message)
@@ -205,13 +220,17 @@ class Call:
         self._journal.end(self._end_reason, self._figures())
 
     def _outcome(self) -> dict[str, Any]:
-        if self._end_reason == "fault" and self._assistant.fallback_number:
+        if self._end_reason == "fault" and self._assistant.fallback_number and not self._line_gone:
             return {
                 "status": "transfer",
                 "number": self._assistant.fallback_number,
                 "reason": self._end_reason,
             }
-        return {"status": "ended", "reason": self._end_reason}
+        return {
+            "status": "ended",
+            "reason": self._end_reason,
+            "by": "carrier" if self._line_gone else "agent",
+        }
 
     def _figures(self) -> dict[str, Any]:
         counters = self._speaker.counters
@@ -241,11 +260,9 @@ class Call:
         try:
             await work
         except ProviderError as error:
-            self._journal.note("fault", stage=error.stage, reason=error.reason)
             self.feed(Fault(error.stage, error.reason, reply))
         except Exception as error:
-            log.exception("call.part-failed", part=name)
-            self._journal.note("fault", stage=name, reason=type(error).__name__)
+            log.error("call.part-failed", part=name, **failure_fields(error, log_words=False))
             self.feed(Fault(name, type(error).__name__, reply))
 
     # -------------------------------------------------------------- evidence
@@ -323,12 +340,14 @@ class Call:
     def _prelude(self, origin: Origin) -> tuple[Message, ...]:
         """What leads to a reply: the caller's words, or answers of tools that are still wanted."""
         if isinstance(origin, CallerTurn):
-            return (CallerSaid(origin.text),)
-        if isinstance(origin, News):
-            wanted = tuple(result for result in self._results if self._history.asked_for(result.request_id))
-            self._results.clear()
-            return wanted
-        return ()
+            return (*self._known_results(), CallerSaid(origin.text))
+        return self._known_results() if isinstance(origin, News) else ()
+
+    def _known_results(self) -> tuple[ToolAnswered, ...]:
+        """Answers that are still wanted; each is handed out once."""
+        wanted = tuple(result for result in self._results if self._history.asked_for(result.request_id))
+        self._results.clear()
+        return wanted
 
     async def _make(self, reply: Reply, origin: Origin) -> None:
         parts = ReplyParts(
@@ -343,7 +362,7 @@ class Call:
         if isinstance(origin, CallerTurn | News):
             spoke = bool(reply.prelude) and await reply.answer(self._history.messages(reply.prelude), parts)
         else:
-            spoke = await reply.say(origin.text, parts)
+            spoke = await reply.say(self._filled(origin.text), parts)
         if any(request.name in self._closers for request in reply.tool_requests):
             self.feed(CloseWanted("the assistant ended the call", goodbye=not spoke))
         if not spoke:
@@ -365,7 +384,11 @@ class Call:
         self._cancel_reply()
         self._speaker.revoke()
         if self._reply is not None:
-            self._results += [message for message in self._reply.prelude if isinstance(message, ToolAnswered)]
+            self._journal.withdrawn(self._reply.number)
+            untold = [message for message in self._reply.prelude if isinstance(message, ToolAnswered)]
+            self._results += untold
+            if untold:
+                self.feed(AgentWants(News()))
         self._reply = None
 
     def _cancel_reply(self) -> None:
@@ -397,7 +420,7 @@ class Call:
         """The caller heard the reply to its end."""
         self._settle(heard, interrupted=False)
         self._reply_task = None
-        self.feed(ReplyPlayed(heard.reply))
+        self.feed(ReplyPlayed(heard.reply, asks=heard.text.rstrip().endswith("?")))
 
     # ------------------------------------------------------ news of the tools
 
@@ -409,6 +432,7 @@ class Call:
     def tool_started(self, request: ToolRequest, tool: Any) -> None:  # noqa: ARG002 - the request says it all
         """A tool began to run."""
         self._journal.note("function-call", id=request.id, name=request.name, arguments=request.arguments)
+        self.feed(AgentBusy(True))
 
     def tool_slow(self, tool: Any) -> None:
         """A tool takes long: say so, if nobody is speaking."""
@@ -425,6 +449,7 @@ class Call:
             text=answer.text,
         )
         self._results += answer.messages()
+        self.feed(AgentBusy(self._toolbox.running > 0))
         self.feed(AgentWants(News()))
 
     def _filled(self, text: str) -> str:

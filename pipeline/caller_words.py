@@ -54,6 +54,11 @@ class CallerWords:
         return True
 
     @property
+    def before(self) -> str:
+        """The text of a turn that was taken up again."""
+        return self._before
+
+    @property
     def text(self) -> str:
         """All words of the turn so far."""
         return self._joined([utterance.text for utterance in self._utterances.values()])

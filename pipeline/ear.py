@@ -23,6 +23,10 @@ BYTES_PER_S = 8000
 REPLAY_BYTES = 3 * BYTES_PER_S
 """At least so much of the caller's audio is kept for a recogniser that was lost; at most twice as much."""
 BACKOFF_S = (0.0, 0.25, 0.5, 1.0)
+MIN_SPEECH_S = 0.06
+"""Two windows in a row are an onset; shorter sounds are clicks."""
+DEAF_AFTER_S = 3.0
+"""Voice activity that is so far behind the audio has failed."""
 SETTLED_S = 10.0
 """A recogniser that worked for so long has recovered."""
 
@@ -42,9 +46,10 @@ class Ear:
         self._clock = clock
         self._feed = feed
         self._transcriber = transcriber
-        self._gate = SpeechGate(settings.vad_threshold, settings.pause_after_ms / 1000)
+        self._gate = SpeechGate(settings.vad_threshold, MIN_SPEECH_S)
         self._activity = Activity(0.0, speaking=False, onset_s=0.0, last_speech_s=0.0)
         self._bytes = 0
+        self._deaf = False
         self._replay = bytearray()
         self._final_until_s = 0.0
         self._connection = 0
@@ -70,6 +75,9 @@ class Ear:
             del self._replay[:-REPLAY_BYTES]
         self._windows.push(audio)
         self._stream.push(self._convert.feed(audio))
+        if self.media_s - self._activity.media_s > DEAF_AFTER_S and not self._deaf:
+            self._deaf = True
+            self._feed(Fault("voice-activity", f"nothing came of {DEAF_AFTER_S:g} s of audio"))
 
     def end_utterance(self) -> None:
         """What is said from now on is another utterance."""
@@ -86,12 +94,14 @@ class Ear:
                 reason = "the recogniser stopped by itself"
             except ProviderError as error:
                 reason = str(error)
+            except Exception as error:
+                reason = type(error).__name__
             if self._clock.now() - opened_at > SETTLED_S:
                 failures = 0
             failures += 1
             if failures > len(BACKOFF_S):
                 self._feed(Fault("transcriber", reason))
-                failures = 1
+                failures = len(BACKOFF_S)
             await self._clock.sleep_until(self._clock.now() + BACKOFF_S[failures - 1])
             self._reopen()
 
@@ -117,6 +127,7 @@ class Ear:
             self._stream.speech_paused(activity.last_speech_s)
 
     def _on_window(self, window: VoiceWindow) -> None:
+        self._deaf = False
         before, after = self._activity, self._gate.feed(window)
         self._activity = after
         if after.speaking and not before.speaking:

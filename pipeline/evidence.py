@@ -10,6 +10,7 @@ from __future__ import annotations
 __all__ = [
     "Action",
     "Activity",
+    "AgentBusy",
     "AgentWants",
     "CallerTurn",
     "CloseWanted",
@@ -107,6 +108,8 @@ class ReplyPlayed:
     """The caller heard a reply to its end."""
 
     reply: int
+    asks: bool = False
+    """It ended with a question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,13 @@ class Fault:
     reason: str
     reply: int | None = None
     """The reply that is lost with it, if any."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentBusy:
+    """Tools run whose answers the caller waits for, or none does any more."""
+
+    busy: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +212,7 @@ Evidence = (
     | CloseWanted
     | LineClosed
     | AgentWants
+    | AgentBusy
 )
 
 
@@ -254,11 +265,13 @@ class Decided:
     """A decision and its reason, for the log."""
 
     what: str
-    """"turn.ended", "barge-in.paused", "barge-in.decided", "noise", "silence.prompt"."""
+    """"turn.ended", "barge-in.paused", "barge-in.decided", "noise", "silence.prompt", "fault"."""
     why: str
     detail: str = ""
     reply: int | None = None
     """The reply that it is about."""
+    turn: int | None = None
+    """The turn that it is about."""
 
 
 @dataclass(frozen=True, slots=True)

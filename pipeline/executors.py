@@ -6,6 +6,7 @@ __all__ = ["executors_for"]
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from offhook.config.callables import import_callable
@@ -27,11 +28,14 @@ def executors_for(tools: Iterable[Tool], workers: Workers) -> dict[str, tuple[To
 def _python(function: Callable[..., Any], cpu_bound: bool, workers: Workers) -> Executor:
     """A Python function: on the loop if it is `async`, else in a thread, or in a process if it computes."""
 
+    called = function if inspect.isroutine(function) else getattr(function, "__call__", function)  # noqa: B004
+    is_async = inspect.iscoroutinefunction(called)
+
     async def run(arguments: Mapping[str, Any]) -> Any:
-        if inspect.iscoroutinefunction(function):
+        if is_async:
             return await function(**arguments)
-        if cpu_bound:
-            return await workers.in_process(function, **arguments)
-        return await workers.in_thread(function, **arguments)
+        # Bound first: a parameter of the tool's may bear a name of the workers' own.
+        work = partial(function, **arguments)
+        return await (workers.in_process(work) if cpu_bound else workers.in_thread(work))
 
     return run

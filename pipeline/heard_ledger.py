@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from .ports import WordTiming
 
 BYTES_PER_S = 8000
+BYTES_PER_LETTER = 560
+"""A letter lasts 70 ms at 170 words a minute."""
 _WORD = re.compile(r"\S+")
 
 
@@ -40,6 +42,7 @@ class HeardLedger:
         self._clause_char = 0
         self._clause_byte = 0
         self._timed = False
+        self._ended = True
 
     @property
     def text(self) -> str:
@@ -52,7 +55,7 @@ class HeardLedger:
         self._clause = text
         self._clause_char = len(self._text) + len(separator)
         self._clause_byte = at_byte
-        self._timed = False
+        self._timed = self._ended = False
         self._text += separator + text
 
     def add_words(self, words: Sequence[WordTiming]) -> None:
@@ -69,6 +72,7 @@ class HeardLedger:
 
     def end_clause(self, at_byte: int) -> None:
         """The clause's audio ends here; words without timings get their share of it."""
+        self._ended = True
         if self._timed:
             return
         spans = [match.span() for match in _WORD.finditer(self._clause)]
@@ -83,8 +87,19 @@ class HeardLedger:
 
     def heard_text(self, offset: int) -> str:
         """The text up to the last word of which more than half lies before `offset`."""
-        count = bisect.bisect_left(self._words, 2 * offset, key=lambda word: word.twice_its_middle)
-        return self._text[: self._words[count - 1].end_char] if count else ""
+        words = self._words + self._estimated(offset)
+        count = bisect.bisect_left(words, 2 * offset, key=lambda word: word.twice_its_middle)
+        return self._text[: words[count - 1].end_char] if count else ""
+
+    def _estimated(self, offset: int) -> list[_Word]:
+        """The words of a clause that is still being made, at the usual pace of speech."""
+        if self._ended or self._timed or offset <= self._clause_byte:
+            return []
+        words, at = [], self._clause_byte
+        for match in _WORD.finditer(self._clause):
+            begins, at = at, at + len(match.group()) * BYTES_PER_LETTER
+            words.append(_Word(self._clause_char + match.end(), begins, at))
+        return words
 
     def word_start(self, offset: int) -> int:
         """Where to go on after a cut: at the start of the word that was cut, or at `offset` between words."""

@@ -6,7 +6,7 @@ __all__ = ["History"]
 
 from collections.abc import Iterable
 
-from .messages import AgentSaid, Instructions, Message, ToolAnswered
+from .messages import AgentSaid, CallerSaid, Instructions, Message, ToolAnswered
 
 LIMIT = 400
 """Messages kept; the oldest go first, the instructions never."""
@@ -33,6 +33,8 @@ class History:
             self._messages.append(said)
         self._messages += answers
         surplus = len(self._messages) - LIMIT
+        while 0 < surplus < len(self._messages) and not isinstance(self._messages[surplus], CallerSaid):
+            surplus += 1
         if surplus > 0:
             self.forgotten += surplus
             del self._messages[:surplus]

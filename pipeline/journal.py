@@ -34,12 +34,13 @@ class CallJournal:
         self._began = clock.now()
         self._activity: Activity | None = None
         self._media_s = 0.0
-        self._turn = 0
         self._heard_at: dict[str, float] = {}
         """Stages of the turn that is being listened to."""
         self._timelines: dict[int, Timeline] = {}
         """By reply; a reply that no turn asked for has none."""
         self._reached: set[tuple[int, str]] = set()
+        self._settled = 0
+        """Replies up to this one are over; what their tasks still do is no event."""
 
     def note(self, kind: str, **data: Any) -> None:
         """Write one event."""
@@ -81,21 +82,26 @@ class CallJournal:
             self.note("state", **{"from": action.before.value, "to": action.after.value, "why": action.why})
         elif action.what == "turn.ended":
             self._turn_ended(action)
+        elif action.what == "fault":
+            self.note("fault", stage=action.detail, reason=action.why)
         elif action.what.startswith("barge-in"):
             decision = {"decision": action.detail} if action.detail else {}
             self.note(
                 action.what, reply=action.reply, why=action.why, media_ms=_ms(self._media_s), **decision
             )
+            if action.detail == "resume":
+                self._heard_at.clear()
         else:
             self.note(action.what, why=action.why)
+            if action.what == "noise":
+                self._heard_at.clear()
 
     def _turn_ended(self, action: Decided) -> None:
-        self._turn += 1
         last_sound_s = self._activity.last_speech_s if self._activity else self._media_s
         self._heard_at["last_sound"] = self._at_media(last_sound_s)
         self._heard_at["end_of_turn"] = self._now()
         self.note(
-            "turn.ended", turn=self._turn, text=action.detail, reason=action.why, media_ms=_ms(last_sound_s)
+            "turn.ended", turn=action.turn, text=action.detail, reason=action.why, media_ms=_ms(last_sound_s)
         )
 
     def reply_started(self, number: int, origin: Origin) -> None:
@@ -113,7 +119,7 @@ class CallJournal:
 
     def reach(self, stage: str, number: int) -> None:
         """A reply got to a stage; only the first time counts."""
-        if (number, stage) in self._reached:
+        if number <= self._settled or (number, stage) in self._reached:
             return
         self._reached.add((number, stage))
         self.note(STAGE_EVENTS[stage], reply=number)
@@ -132,13 +138,23 @@ class CallJournal:
             epoch=epoch,
         )
 
+    def withdrawn(self, number: int) -> None:
+        """A reply was taken back before anything of it was heard."""
+        self.note("reply.withdrawn", reply=number)
+        self._timelines.pop(number, None)
+        self._forget(number)
+
     def reply_ended(self, heard: Heard, interrupted: bool) -> None:
         """A reply is settled."""
         self.note("reply.ended", reply=heard.reply, heard_text=heard.text, interrupted=interrupted)
         timeline = self._timelines.pop(heard.reply, None)
         if timeline is not None:
             self.note("turn.timeline", **timeline.as_data())
-        self._reached = {item for item in self._reached if item[0] > heard.reply}
+        self._forget(heard.reply)
+
+    def _forget(self, reply: int) -> None:
+        self._settled = max(self._settled, reply)
+        self._reached = {item for item in self._reached if item[0] > reply}
 
     def _now(self) -> float:
         return self._clock.now() - self._began

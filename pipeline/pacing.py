@@ -6,7 +6,12 @@ __all__ = ["PacingWheel"]
 
 from collections.abc import Callable
 
+import structlog
+
 from .clock import Clock, Timer
+from .log_fields import failure_fields
+
+log = structlog.get_logger(__name__)
 
 SLOTS = 10
 TURN_S = 0.1
@@ -64,9 +69,16 @@ class PacingWheel:
         missed = range(max(self._next_tick, current - SLOTS + 1), current + 1)
         for tick in missed:
             for member in list(self._slots[tick % SLOTS]):
-                member(now)
+                self._serve(member, now)
         self._next_tick = current + 1
         if self._members:
             self._arm()
         else:
             self._timer = None
+
+    def _serve(self, member: Callable[[float], None], now: float) -> None:
+        """One call's failure is its own: the wheel turns on for all others."""
+        try:
+            member(now)
+        except Exception as error:
+            log.error("pacing.member-failed", **failure_fields(error, log_words=False))

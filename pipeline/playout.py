@@ -141,6 +141,8 @@ class _Reply:
     anchor_offset: int = 0
     anchor_at: float = 0.0
     """The far end played `anchor_offset` at this time."""
+    restarted_at: int = 0
+    """Sent to a far end that had run dry; echoes of what came before say nothing about what follows."""
     next_mark: int = 0
     clause_ends: list[int] = field(default_factory=list)
     finished: bool = False
@@ -288,7 +290,8 @@ class Playout:
             return []
         out: list[Outgoing] = []
         reply.confirmed = max(reply.confirmed, mark.offset)
-        reply.anchor_offset, reply.anchor_at = mark.offset, now - self._round_trip_s / 2
+        if mark.offset > reply.restarted_at:
+            reply.anchor_offset, reply.anchor_at = mark.offset, now - self._round_trip_s / 2
         if not reply.proven and mark.offset:
             reply.proven = True
             out.append(FirstMark(reply.number))
@@ -313,12 +316,9 @@ class Playout:
         reply.end_marked = False
         return self._clear(now)
 
-    def resume(self, now: float) -> list[Outgoing]:
-        """Go on from the start of the word that was cut."""
-        if self._reply is None or not self._paused:
-            return []
+    def resume(self) -> None:
+        """Go on from the start of the word that was cut, with what `due` gives next."""
         self._paused = False
-        return self.due(now)
 
     def revoke(self, now: float) -> tuple[Heard, list[Outgoing]]:
         """Take the present reply away for good; say what was heard of it.
@@ -377,6 +377,7 @@ class Playout:
         self._emptied = False
         self._horizon = now
         reply.anchor_offset, reply.anchor_at = reply.cursor, now + self._round_trip_s / 2
+        reply.restarted_at = reply.cursor
 
     def _mark_if_due(self, reply: _Reply, out: list[Outgoing]) -> None:
         clause_end = False
@@ -406,5 +407,6 @@ class Playout:
     def _played(self, reply: _Reply, out: list[Outgoing]) -> None:
         self._reply = None
         self._emptied = True
+        self._marks = {name: mark for name, mark in self._marks.items() if mark.reply != reply.number}
         text = reply.ledger.text
         out.append(Played(Heard(reply.number, text, text, len(reply.audio) / BYTES_PER_S, complete=True)))

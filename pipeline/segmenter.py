@@ -9,6 +9,7 @@ from __future__ import annotations
 __all__ = ["Segmenter", "clauses_of"]
 
 import re
+from itertools import islice
 
 FIRST_CLAUSE_WORDS = 4
 """The first clause may end at a comma once it has so many words."""
@@ -16,6 +17,8 @@ LONG_CLAUSE_WORDS = 12
 """A later clause may end at a comma once it has so many words."""
 LONGEST_CLAUSE_WORDS = 40
 """A clause without any sign is cut here."""
+LONGEST_CLAUSE_LETTERS = 400
+"""Nor do texts without spaces grow longer."""
 ABBREVIATIONS = frozenset(
     [
         "mr",
@@ -77,8 +80,10 @@ class Segmenter:
         ]
         if ends:
             return min(ends)
-        words = list(re.finditer(r"\S+\s", self._text))
-        return words[LONGEST_CLAUSE_WORDS - 1].end() if len(words) >= LONGEST_CLAUSE_WORDS else None
+        gaps = list(islice(re.finditer(r"\s", self._text), LONGEST_CLAUSE_WORDS))
+        if len(gaps) == LONGEST_CLAUSE_WORDS:
+            return gaps[-1].end()
+        return LONGEST_CLAUSE_LETTERS if len(self._text) > LONGEST_CLAUSE_LETTERS else None
 
     def _ends_sentence(self, match: re.Match[str]) -> bool:
         """Not after an abbreviation, an initial, or before a word in lower case."""

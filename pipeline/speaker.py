@@ -111,7 +111,7 @@ class Speaker:
 
     def resume(self) -> None:
         """Go on from the start of the word that was cut."""
-        self._write(self._playout.resume(self._clock.now()))
+        self._playout.resume()
         self._run()
 
     def revoke(self) -> Heard | None:

@@ -19,7 +19,9 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import jsonschema
+from jsonschema.exceptions import best_match
+from jsonschema.protocols import Validator
+from jsonschema.validators import validator_for
 
 from offhook.config.errors import ToolError
 from offhook.config.tool import Tool
@@ -31,6 +33,7 @@ MAX_RUNNING = 16
 """Tools that may run at once in one call."""
 LEDGER_LIMIT = 200
 """Executions remembered in one call."""
+ARGUMENTS_LIMIT = 16_384
 ANSWER_LIMIT = 4096
 """Characters of an answer that the model is told."""
 
@@ -96,6 +99,9 @@ class Toolbox:
         listener: ToolboxListener,
     ) -> None:
         self._tools = tools
+        self._validators = {
+            name: validator_for(tool.parameters)(tool.parameters) for name, (tool, _) in tools.items()
+        }
         self._clock = clock
         self._spawn = spawn
         self._listener = listener
@@ -121,7 +127,7 @@ class Toolbox:
             return _refused(request, f"there is no tool {request.name!r}; there are: {known}")
         tool, execute = entry
         try:
-            arguments = _checked(request.arguments, tool.parameters)
+            arguments = _checked(request.arguments, self._validators[tool.name])
         except ToolError as error:
             return _refused(request, str(error))
         key = (tool.name, json.dumps(arguments, sort_keys=True, separators=(",", ":")))
@@ -189,7 +195,6 @@ class Toolbox:
         execution.answer = Answer(tuple(execution.requests), tool, text[:ANSWER_LIMIT], ok, took_s)
         self._listener.tool_answered(execution.answer)
 
-
     def _forget_oldest(self) -> None:
         finished = [key for key, execution in self._ledger.items() if execution.answer is not None]
         for key in finished[: max(0, len(self._ledger) - LEDGER_LIMIT)]:
@@ -200,19 +205,20 @@ def _refused(request: ToolRequest, reason: str) -> ToolAnswered:
     return ToolAnswered(request.id, request.name, reason, failed=True)
 
 
-def _checked(arguments: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+def _checked(arguments: str, validator: Validator) -> dict[str, Any]:
     """Parse and check what the model wrote. Raises ToolError with what to correct."""
+    if len(arguments) > ARGUMENTS_LIMIT:
+        raise ToolError(f"the arguments are longer than {ARGUMENTS_LIMIT} characters")
     try:
         value = json.loads(arguments or "{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ToolError(f"the arguments are not JSON: {error}") from error
     if not isinstance(value, dict):
         raise ToolError(f"the arguments must be a JSON object, not {type(value).__name__}")
-    try:
-        jsonschema.validate(value, schema)
-    except jsonschema.ValidationError as error:
-        place = ".".join(str(part) for part in error.absolute_path)
-        raise ToolError(f"bad arguments{f' at {place}' if place else ''}: {error.message}") from error
+    fault = best_match(validator.iter_errors(value))
+    if fault is not None:
+        place = ".".join(str(part) for part in fault.absolute_path)
+        raise ToolError(f"bad arguments{f' at {place}' if place else ''}: {fault.message}")
     return value
 
 

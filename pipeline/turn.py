@@ -42,6 +42,7 @@ from .endpointing import patience_for
 from .evidence import (
     Action,
     Activity,
+    AgentBusy,
     AgentWants,
     CallerTurn,
     CloseWanted,
@@ -82,6 +83,10 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
 AGENDA_LIMIT = 16
 DIGITS_PAUSE_S = 2.0
 """Keys pressed this close together are one value (the usual IVR inter-digit time)."""
+CLOSE_WITHIN_S = 15.0
+"""A call whose end cannot be taken back ends after so long, whoever has the floor."""
+ANSWER_WITHIN_S = 1.0
+"""A backchannel so close to the end of a question was the answer to it."""
 FAULTS_IN_A_ROW = 3
 """So many lost replies end the call."""
 GUESS_BELOW = 0.37
@@ -108,6 +113,8 @@ class TurnTaking:
         self._digits = ""
         self._turn = 0
         self._turn_text = ""
+        self._backchannel = ("", 0.0)
+        """The last one over a reply, and where it ended in the caller's audio."""
         self._reply: int | None = None
         self._replies = 0
         self._origin: Origin | None = None
@@ -116,6 +123,7 @@ class TurnTaking:
         self._wordless_pauses = 0
         self._closing: CloseWanted | None = None
         self._faults = 0
+        self._busy = False
         self._agenda: deque[Origin] = deque()
         self._deadlines: dict[str, float] = {}
         self._quiet_since = 0.0
@@ -162,14 +170,16 @@ class TurnTaking:
                 if reply == self._reply and self.state is State.PROCESSING:
                     self._deadlines.pop("watchdog", None)
                     self._to(State.RESPONDING, "reply ready")
-            case ReplyPlayed(reply):
-                self._on_played(reply)
+            case ReplyPlayed(reply, asks):
+                self._on_played(reply, asks=asks)
             case ReplyEmpty(reply):
                 self._on_empty(reply)
             case DigitPressed(digit):
                 self._on_digit(digit)
             case AgentWants(origin):
                 self._want(origin)
+            case AgentBusy(busy):
+                self._on_busy(busy)
             case CloseWanted():
                 self._on_close_wanted(evidence)
             case Fault():
@@ -217,14 +227,14 @@ class TurnTaking:
 
     def _on_digit(self, digit: str) -> None:
         self._caller_is_there()
-        if self.state is State.RESPONDING or (self.state is State.PROCESSING and self._reply is not None):
-            if not self._may_interrupt():
-                return
+        if self._may_interrupt():
             self._commit("a key was pressed")
         if self.state is State.IDLE:
             self._listen("a key was pressed")
         if digit != "#":
             self._digits += digit
+        elif not self._digits:
+            return
         self._deadlines["digits"] = self._now + (DIGITS_PAUSE_S if digit != "#" else 0.0)
 
     def _listen(self, why: str) -> None:
@@ -255,13 +265,17 @@ class TurnTaking:
             return
         if self.words.fresh_text:
             self._end_turn("the final words are overdue")
-        elif self._activity.speech_s >= CLEAR_SPEECH_S:
+        elif self._activity.speech_s >= CLEAR_SPEECH_S and not self.words.before:
             self._on_fault(Fault("transcriber", "speech was heard, but no words came"))
         else:
             self._forget_noise()
 
     def _forget_noise(self) -> None:
         self._actions.append(Decided("noise", "sound without words"))
+        if self.words.before:
+            self.words.reset(self.words.before)
+            self._end_turn("only noise followed; what was asked before it stands")
+            return
         self._hand_floor_on()
         self._quiet_since = self._now
 
@@ -271,15 +285,17 @@ class TurnTaking:
         self._reopen()
         self._turn += 1
         self._turn_text = text
-        self._actions.append(Decided("turn.ended", why, text))
+        self._actions.append(Decided("turn.ended", why, text, turn=self._turn))
         self._hand_floor_on()
+        # The reply is made from all that is known, answers of tools too.
+        self._agenda = deque(origin for origin in self._agenda if not isinstance(origin, News))
         self._start_reply(CallerTurn(self._turn, text), "end of turn")
 
     def _hand_floor_on(self) -> None:
         """What was said up to now has been dealt with."""
         self.words.reset()
         self._floor_s = self._activity.media_s
-        for name in ("final", "turn-cap", "digits"):
+        for name in ("final", "turn-cap") if self._digits else ("final", "turn-cap", "digits"):
             self._deadlines.pop(name, None)
         self._actions.append(EndUtterance())
 
@@ -401,7 +417,7 @@ class TurnTaking:
         if isinstance(origin, CallerTurn):
             self._turn -= 1
             self.words.take_up(self._turn_text)
-        elif isinstance(origin, News):
+        elif isinstance(origin, News) or (isinstance(origin, Say) and not origin.only_now):
             self._want(origin)
         self._listen("the caller goes on")
 
@@ -433,7 +449,7 @@ class TurnTaking:
         self._reply = self._origin = None
         self._deadlines.pop("watchdog", None)
 
-    def _on_played(self, reply: int) -> None:
+    def _on_played(self, reply: int, *, asks: bool) -> None:
         if reply != self._reply:
             return
         origin = self._origin
@@ -445,8 +461,14 @@ class TurnTaking:
             self._quiet_since = self._now
         if self._closing is not None and not any(isinstance(item, Goodbye) for item in self._agenda):
             self._end(self._closing.reason)
-        else:
-            self._to(State.LISTENING, "reply played")
+            return
+        self._to(State.LISTENING, "reply played")
+        words, ended_s = self._backchannel
+        self._backchannel = ("", 0.0)
+        recent = self._activity.media_s - ended_s < ANSWER_WITHIN_S
+        if asks and words and recent and not self._caller_has_the_floor():
+            self.words.reset(words)
+            self._end_turn("an answer over the end of the question")
 
     def _on_empty(self, reply: int) -> None:
         if reply != self._reply:
@@ -464,11 +486,13 @@ class TurnTaking:
             self._listen("the caller speaks")
 
     def _on_close_wanted(self, wanted: CloseWanted) -> None:
-        if self._closing is not None:
+        if self._closing is not None and (wanted.reopens or not self._closing.reopens):
             return
         self._closing = wanted
+        if not wanted.reopens:
+            self._deadlines["close"] = self._now + CLOSE_WITHIN_S
         if wanted.goodbye and self._goodbye:
-            self._agenda.clear()
+            self._agenda = deque(origin for origin in self._agenda if isinstance(origin, News))
             self._agenda.append(Goodbye(wanted.reason, self._goodbye))
         elif self._reply is None:
             self._end(wanted.reason)
@@ -485,9 +509,12 @@ class TurnTaking:
             return
         origin, reply = self._origin, self._reply
         self._faults += 1
+        self._actions.append(Decided("fault", fault.reason, fault.stage, reply))
         if fault.reply is None and reply is not None:
             # Deaf, but still able to speak: the reply goes on, the apology follows it.
             self._want(Say(self._apology, "apology"))
+            if self._faults >= FAULTS_IN_A_ROW:
+                self._on_close_wanted(CloseWanted("fault"))
             return
         if reply is not None:
             self._end_contest()
@@ -513,11 +540,14 @@ class TurnTaking:
                 self._final_is_overdue()
             case "turn-cap" if self.state is State.LISTENING and self.words.text:
                 self._end_turn("the turn has lasted long enough")
-            case "digits" if self.state is State.LISTENING:
+            case "digits" if self.state in (State.IDLE, State.LISTENING):
                 self._end_turn("keys")
+            case "digits" if self._reply is not None:
+                self._deadlines["digits"] = self._now + DIGITS_PAUSE_S
             case "decide" if self._paused and self._activity.speaking:
                 self._commit("speech goes on")
             case "debounce" if self._paused:
+                self._backchannel = (self.words.fresh_text, self._activity.last_speech_s)
                 self._resume("backchannel")
             case "no-words":
                 self._words_are_overdue()
@@ -525,6 +555,8 @@ class TurnTaking:
                 self._on_fault(Fault("reply", "no answer in time", self._reply))
             case "silence" if self.state in (State.IDLE, State.LISTENING):
                 self._on_silence()
+            case "close" if self._closing is not None:
+                self._end(self._closing.reason)
             case "max-call":
                 self._on_close_wanted(CloseWanted("maximum call time", reopens=False))
 
@@ -539,10 +571,15 @@ class TurnTaking:
         else:
             self._on_close_wanted(CloseWanted("the caller is silent"))
 
+    def _on_busy(self, busy: bool) -> None:
+        if self._busy and not busy:
+            self._quiet_since = self._now
+        self._busy = busy
+
     def _arm_silence(self) -> None:
         prompts = self._settings.silence_prompts
         waiting = self.state in (State.IDLE, State.LISTENING) and self._closing is None
-        if not waiting or self._caller_has_the_floor():
+        if not waiting or self._busy or self._caller_has_the_floor():
             self._deadlines.pop("silence", None)
             return
         after_s = (
@@ -565,6 +602,8 @@ class TurnTaking:
 
     def _finish_step(self) -> list[Action]:
         free = self.state in (State.IDLE, State.LISTENING) and not self._caller_has_the_floor()
+        if free and self._closing is not None and not self._agenda:
+            self._end(self._closing.reason)
         if free and self._agenda:
             origin = self._agenda.popleft()
             if self.state is State.LISTENING:

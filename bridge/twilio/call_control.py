@@ -41,6 +41,7 @@ class TwilioCallControl(CallControl):
     async def end(self, outcome: Mapping[str, Any]) -> None:
         """Store the outcome, then hang up (`status` "ended") or hand over ("transfer", `number`).
 
+        A stream that the carrier ended (`by` "carrier") needs nothing: the call may have been handed over.
         Only the first time counts: a call that was handed over loses its stream, and whoever tidies
         up behind it must not end the call itself.
         """
@@ -48,7 +49,7 @@ class TwilioCallControl(CallControl):
             return
         self._ended = True
         self._store(outcome)
-        if self._rest is None:
+        if self._rest is None or outcome.get("by") == "carrier":
             return
         try:
             async with asyncio.timeout(REST_WITHIN_S):

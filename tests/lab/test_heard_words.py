@@ -54,6 +54,14 @@ def test_words_that_were_said_are_counted() -> None:
     assert count_heard_words(RENDITION, heard(*FRONT), 1.5) == HeardWords(4, "We ship every order")
 
 
+def test_the_first_sound_places_the_end_where_it_agrees_with_the_words() -> None:
+    early = heard(*FRONT, late_s=-0.06)
+    assert count_heard_words(RENDITION, early, 1.72).count == 5
+    assert count_heard_words(RENDITION, early, 1.72, begin_s=0.0).count == 4
+    after_a_pause = heard(*FRONT, late_s=1.0)
+    assert count_heard_words(RENDITION, after_a_pause, 2.4, begin_s=0.0).count == 4
+
+
 @pytest.mark.parametrize(("end_s", "words"), [(1.70, 4), (1.74, 4), (1.76, 5), (1.9, 5)])
 def test_a_word_counts_when_more_than_half_of_it_sounded(end_s: float, words: int) -> None:
     assert count(heard(*FRONT), end_s) == words

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 TARGETS = (
+    "acceptance",
     "bench",
     "check",
     "clean",

@@ -86,7 +86,7 @@ async def test_a_silent_caller_is_asked_twice_and_then_the_call_ends_with_a_good
         await rig.sleep(40)
         assert len(rig.log.of("silence.prompt")) == 2
         assert rig.heard_replies()[-1] == "Goodbye then."
-        assert rig.control.outcome == {"status": "ended", "reason": "the caller is silent"}
+        assert rig.control.outcome == {"status": "ended", "reason": "the caller is silent", "by": "agent"}
         assert rig.line.closed
 
 

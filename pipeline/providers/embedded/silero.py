@@ -27,7 +27,7 @@ WINDOW = 256
 
 _HZ = 8000
 _BACKLOG = 2 * _HZ
-_BATCH_EVERY_S = 0.004
+_BATCH_EVERY_S = 0.008
 """Windows that come meanwhile share a batch; alone, a window never waits."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from offhook.bridge.log_fields import failure_fields, masked_number
+from offhook.pipeline.log_fields import failure_fields, masked_number
 
 
 def failure() -> Exception:

@@ -1,0 +1,188 @@
+"""What is measured inside the served process, at as little cost as can be."""
+
+from __future__ import annotations
+
+__all__ = [
+    "LagProbe",
+    "ProbedCall",
+    "ProbedFactory",
+    "ProbedLine",
+    "ServedFigures",
+    "core_busy_s",
+    "resident_bytes",
+]
+
+import os
+import resource
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from offhook.bridge.call_log import CallLog
+from offhook.bridge.live_call import CallFactory, LiveCall
+from offhook.pipeline.clock import Clock
+from offhook.pipeline.ports import CallControl, Line
+
+from .histogram import DelayHistogram
+from .stamp import STAMP_BYTES, read_stamp, stamp
+
+LAG_EVERY_S = 0.01
+SHORTEST_STAMPED = 160
+"""Bytes: the rest of a reply may be shorter, and its silence is to be heard as such."""
+
+
+@dataclass(slots=True)
+class ServedFigures:
+    """What the served process found out."""
+
+    in_delay: DelayHistogram = field(default_factory=DelayHistogram)
+    """From the caller's side to the conversation."""
+    loop_lag: DelayHistogram = field(default_factory=DelayHistogram)
+    frames_received: int = 0
+    """In the whole run."""
+    frames_in_window: int = 0
+    measuring: bool = False
+    cpu_s: float = 0.0
+    """Of all threads, in the window."""
+    window_s: float = 0.0
+    core_busy_s: float | None = None
+    """Of the server's core, whoever used it, in the window; None where the system does not tell."""
+    resident_idle: int = 0
+    """Bytes, before the first call."""
+    resident_loaded: int = 0
+    """Bytes, with all calls, at the end of the window."""
+    calls_at_end: int = 0
+    bridge_underruns: int = 0
+    """As the bridge itself counted them, over the whole run."""
+    rules: dict[str, int] = field(default_factory=dict)
+    """How often the bridge applied which of its rules."""
+
+
+class ProbedCall:
+    """A conversation whose audio is looked at on its way in."""
+
+    def __init__(self, call: LiveCall, figures: ServedFigures) -> None:
+        self._call = call
+        self._figures = figures
+        self.mark = call.mark
+        self.dtmf = call.dtmf
+        self.line_closed = call.line_closed
+        self.hang_up = call.hang_up
+        self.run = call.run
+
+    def audio(self, payload: bytes, timestamp_ms: int) -> None:
+        """Note how long the frame took, and pass it on."""
+        figures = self._figures
+        figures.frames_received += 1
+        if figures.measuring:
+            sent_ns = read_stamp(payload)
+            if sent_ns is not None:
+                figures.frames_in_window += 1
+                figures.in_delay.add(time.monotonic_ns() - sent_ns)
+        self._call.audio(payload, timestamp_ms)
+
+
+class ProbedLine:
+    """A line that writes the time into the audio it sends."""
+
+    def __init__(self, line: Line, figures: ServedFigures) -> None:
+        self._line = line
+        self._figures = figures
+        self.send_mark = line.send_mark
+        self.send_clear = line.send_clear
+        self.close = line.close
+
+    @property
+    def congested(self) -> bool:
+        """As the line says."""
+        return self._line.congested
+
+    def send_audio(self, audio: bytes) -> None:
+        """Stamp the message's first bytes and send it."""
+        if self._figures.measuring and len(audio) >= SHORTEST_STAMPED:
+            audio = stamp(time.monotonic_ns()) + audio[STAMP_BYTES:]
+        self._line.send_audio(audio)
+
+
+class ProbedFactory:
+    """Makes conversations that are measured."""
+
+    def __init__(self, factory: CallFactory, figures: ServedFigures) -> None:
+        self._factory = factory
+        self._figures = figures
+        self.logs: list[CallLog] = []
+
+    @property
+    def ready(self) -> bool:
+        """As the real factory says."""
+        return self._factory.ready
+
+    def create(
+        self,
+        *,
+        call_sid: str,
+        assistant: str | None,
+        variables: Mapping[str, str],
+        line: Line,
+        log: CallLog,
+        control: CallControl,
+    ) -> LiveCall:
+        """Make one. Raises what the real factory raises."""
+        self.logs.append(log)
+        call = self._factory.create(
+            call_sid=call_sid,
+            assistant=assistant,
+            variables=variables,
+            line=ProbedLine(line, self._figures),
+            log=log,
+            control=control,
+        )
+        return ProbedCall(call, self._figures)
+
+
+class LagProbe:
+    """How late the loop runs a timer, a hundred times a second."""
+
+    def __init__(self, clock: Clock, figures: ServedFigures) -> None:
+        self._clock = clock
+        self._figures = figures
+        self._due_s = 0.0
+        self._schedule()
+
+    def _schedule(self) -> None:
+        self._due_s = self._clock.now() + LAG_EVERY_S
+        self._clock.call_at(self._due_s, self._measure)
+
+    def _measure(self) -> None:
+        if self._figures.measuring:
+            self._figures.loop_lag.add(round((self._clock.now() - self._due_s) * 1e9))
+        self._schedule()
+
+
+def resident_bytes() -> int:
+    """The memory of this process that is in RAM; where the system does not tell, the most there ever was."""
+    statm = Path("/proc/self/statm")
+    if statm.exists():
+        return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    # getrusage(2): bytes on macOS, KiB elsewhere.
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def core_busy_s(core: int) -> float | None:
+    """How long a core has been busy since the machine started, time stolen by its host included.
+
+    From /proc/stat (proc_stat(5)); None where there is none.
+    """
+    statistics = Path("/proc/stat")
+    if not statistics.exists():
+        return None
+    for line in statistics.read_text().splitlines():
+        name, *ticks = line.split()
+        if name == f"cpu{core}":
+            user, nice, system, _idle, _waiting, interrupt, soft_interrupt, stolen = map(int, ticks[:8])
+            busy = user + nice + system + interrupt + soft_interrupt + stolen
+            return busy / os.sysconf("SC_CLK_TCK")
+    return None

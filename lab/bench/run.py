@@ -1,0 +1,85 @@
+"""Runs the two processes of a benchmark, one on either core, and puts their figures together."""
+
+from __future__ import annotations
+
+__all__ = ["run_bench"]
+
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from multiprocessing.connection import Connection
+from typing import Any, TypeVar
+
+from offhook.config.errors import OffhookError
+
+from .load_process import CallsUp, Finished, place_calls
+from .plan import BenchPlan, Failed, Window
+from .report import BenchResult, result_of
+from .served_process import Finish, Ready, Served, serve_calls
+
+Word = TypeVar("Word")
+
+START_WITHIN_S = 60.0
+ANSWER_WITHIN_S = 30.0
+END_WITHIN_S = 10.0
+LEAD_S = 0.2
+"""From the announcement of the window to its beginning."""
+
+
+def run_bench(plan: BenchPlan, *, say: Callable[[str], None] = lambda _: None) -> BenchResult:
+    """Measure; `say` is told what goes on. Raises OffhookError if one of the processes cannot go on."""
+    # One core is to be measured; a linear-algebra library with threads of its own would use them all.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    with ExitStack() as stack:
+        server = stack.enter_context(_process(serve_calls, plan))
+        port = _next(server, Ready, START_WITHIN_S).port
+        say(f"placing {plan.calls} calls")
+        load = stack.enter_context(_process(place_calls, plan, port))
+        _next(load, CallsUp, START_WITHIN_S + plan.calls)
+        time.sleep(plan.warm_up_s)
+        say(f"measuring for {plan.seconds:g} s")
+        begin_ns = time.monotonic_ns() + round(LEAD_S * 1e9)
+        window = Window(begin_ns, begin_ns + round(plan.seconds * 1e9))
+        server.send(window)
+        load.send(window)
+        loaded = _next(load, Finished, plan.seconds + ANSWER_WITHIN_S).figures
+        load.send(None)
+        server.send(Finish())
+        served = _next(server, Served, ANSWER_WITHIN_S).figures
+        server.send(None)
+        return result_of(plan, loaded, served)
+
+
+@contextmanager
+def _process(target: Callable[..., None], plan: BenchPlan, *arguments: Any) -> Iterator[Connection]:
+    """A process and the line to it; it is ended when the block is."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=target, args=(plan, *arguments, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        yield ours
+    finally:
+        ours.close()
+        process.join(END_WITHIN_S)
+        if process.is_alive():
+            process.kill()
+            process.join()
+
+
+def _next(process: Connection, kind: type[Word], within_s: float) -> Word:
+    """The process's next word. Raises OffhookError if it is another, or does not come."""
+    try:
+        if not process.poll(within_s):
+            raise OffhookError(f"a process of the benchmark said nothing for {within_s:g} s")
+        word = process.recv()
+    except (EOFError, OSError) as error:
+        raise OffhookError("a process of the benchmark ended early; see its error above") from error
+    if isinstance(word, Failed):
+        raise OffhookError(word.reason)
+    if not isinstance(word, kind):
+        raise OffhookError(f"a process of the benchmark said {word!r} instead of {kind.__name__}")
+    return word

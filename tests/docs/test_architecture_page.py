@@ -1,0 +1,161 @@
+"""docs/architecture.md says what the code does: its states, its limits, its files."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from offhook.bridge import app, call_log, media_socket, pool_workers, registry
+from offhook.bridge.twilio import call_control
+from offhook.config.tool import Tool
+from offhook.config.turn_taking import TurnTaking as TurnTakingSettings
+from offhook.pipeline import call, ear, history, pacing, playout, reply, speaker, tools, turn
+from offhook.pipeline.evidence import State
+from offhook.pipeline.providers.embedded import model_process, silero, utterance, worker
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "architecture.md").read_text()
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md")))
+BYTES_PER_S = 8000
+QUEUED_JOBS = inspect.signature(model_process.ModelProcess).parameters["queue_limit"].default
+
+
+def state_diagram() -> str:
+    """The states and moves of turn-taking, in Mermaid's words."""
+    order = list(State)
+    lines = ["stateDiagram-v2", f"    [*] --> {State.IDLE.value}"]
+    for before, afters in turn.TRANSITIONS.items():
+        lines += [f"    {before.value} --> {after.value}" for after in sorted(afters, key=order.index)]
+    lines.append(f"    {State.ENDED.value} --> [*]")
+    return "\n".join(lines)
+
+
+def limit_of(what: str) -> str:
+    """What the table of limits says of something that waits."""
+    found = re.search(rf"^\| {re.escape(what)} \| ([^|]+) \|", TEXT, re.MULTILINE)
+    assert found is not None, f"the table of what waits has no row for {what}"
+    return found[1]
+
+
+def test_the_diagram_is_that_of_the_transitions() -> None:
+    assert f"```mermaid\n{state_diagram()}\n```" in TEXT, f"write this diagram:\n{state_diagram()}"
+
+
+def moves_told() -> Iterator[tuple[State, State]]:
+    """The moves that the table under the diagram explains, chains taken apart."""
+    for cell in re.findall(r"^\| ([a-z]+(?: → [a-z]+)+) \|", TEXT, re.MULTILINE):
+        states = cell.split(" → ")
+        for before, after in pairwise(states):
+            befores = list(State) if before == "any" else [State(before)]
+            yield from ((each, State(after)) for each in befores if each is not State(after))
+
+
+def test_every_move_is_explained_and_none_that_is_refused() -> None:
+    allowed = {(before, after) for before, afters in turn.TRANSITIONS.items() for after in afters}
+    told = {(before, after) for before, after in moves_told() if before is not State.ENDED}
+
+    assert told == allowed
+
+
+LIMITS = [
+    ("evidence while actions are carried out", f"{call.EVIDENCE_LIMIT}"),
+    ("what the agent wants to say", f"{turn.AGENDA_LIMIT}"),
+    ("clauses for the voice", f"{reply.CLAUSES_AHEAD}"),
+    ("audio made and not sent", f"{speaker.AHEAD_S:g} s"),
+    ("messages of the history", f"{history.LIMIT}"),
+    (
+        "the caller's audio for a recogniser that was lost",
+        f"{ear.REPLAY_BYTES // BYTES_PER_S} to {2 * ear.REPLAY_BYTES // BYTES_PER_S} s",
+    ),
+    ("an utterance for the embedded recogniser", f"{utterance._LONGEST // BYTES_PER_S} s"),
+    ("windows for voice activity, a call", f"{silero._BACKLOG // BYTES_PER_S} s"),
+    ("jobs for a model's process", f"{QUEUED_JOBS}, each {model_process._QUEUE_LIMIT_S:g} s"),
+    ("a job in a model's process", f"{model_process._JOB_LIMIT_S:g} s"),
+    ("tools that run at once, a call", f"{tools.MAX_RUNNING}"),
+    ("executions in the ledger, a call", f"{tools.LEDGER_LIMIT}"),
+    ("events of a call", f"{call_log.EVENT_LIMIT}"),
+    ("events for one listener", f"{call_log.SUBSCRIPTION_LIMIT}"),
+    ("calls that ended", f"{registry.FINISHED_LIMIT}, for an hour"),
+    ("unsent bytes of a socket", f"{media_socket.WRITE_HIGH_WATER_BYTES // 1024} KiB"),
+]
+
+
+@pytest.mark.parametrize(("what", "limit"), LIMITS)
+def test_limits_are_those_of_the_code(what: str, limit: str) -> None:
+    assert limit_of(what) == limit
+
+
+def test_every_limit_of_the_table_is_checked() -> None:
+    _, _, table = TEXT.partition("## What waits, and how much of it")
+    told = re.findall(r"^\| ([^|]+) \|", table.partition("\n## ")[0], re.MULTILINE)[1:]
+
+    assert set(told) == {what for what, _ in LIMITS} | {"audio sent and not played"}
+
+
+def test_playout_keeps_to_the_lead_that_the_page_names() -> None:
+    assert limit_of("audio sent and not played") == "200 ms"
+    out = playout.Playout()
+    out.begin(1)
+    out.append(1, bytes(5 * BYTES_PER_S))
+    sent = [item.audio for item in out.due(0.0) if isinstance(item, playout.SendAudio)]
+    assert len(sent[0]) == 160, "the first 20 ms leave at once"
+    assert max(map(len, sent)) == 0.1 * BYTES_PER_S
+    assert sum(map(len, sent)) == 0.2 * BYTES_PER_S
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        f"no text for {reply.DELTA_WAIT_S:g} s",
+        f"no audio for {reply.PIECE_WAIT_S:g} s",
+        "opened again at once, then after {:g}, {:g} and {:g} s".format(*ear.BACKOFF_S[1:]),
+        f"after {media_socket.SLOW_READER_S:g} s it is cut",
+        f"within\n{playout.ECHO_OVERDUE_S:g} s of its time",
+        f"at most {call_log.LISTENER_LIMIT} listeners a call",
+        f"**{pool_workers.THREADS} threads** for tools",
+        f"**{pool_workers.PROCESSES} processes** for those",
+        f"lets live ones end for up to {app.DRAIN_S:g} s",
+        f"at most {call_control.REST_WITHIN_S:g} s",
+        f"takes at most {turn.CLOSE_WITHIN_S:g} s",
+        f"nothing comes of voice activity for {ear.DEAF_AFTER_S:g} s",
+        f"messages of up to {pacing.TURN_S * 1000:g} ms",
+        f"the {silero.WINDOW * 1000 // BYTES_PER_S} ms windows",
+    ],
+)
+def test_times_and_numbers_in_the_text_are_those_of_the_code(words: str) -> None:
+    assert words in TEXT
+
+
+def test_words_for_numbers_are_those_of_the_code() -> None:
+    assert "lost five times in a row" in TEXT
+    assert len(ear.BACKOFF_S) == 4
+    assert "three of these in a row" in TEXT
+    assert turn.FAULTS_IN_A_ROW == 3
+    assert "may ask the model three\ntimes in all" in TEXT
+    assert reply.MAX_ROUNDS == 3
+    assert "a second of speech without any words" in TEXT
+    assert turn.CLEAR_SPEECH_S == 1.0
+    assert registry.FINISHED_FOR_S == 3600
+    assert worker.NICENESS > 0
+
+
+def test_settings_and_keys_in_the_text_exist() -> None:
+    known = {*TurnTakingSettings.model_fields, *Tool.model_fields, "fallback_number"}
+    named = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", TEXT))
+
+    assert named <= known
+
+
+def test_files_that_pages_name_exist() -> None:
+    named = {
+        (page.name, path)
+        for page in PAGES
+        for path in re.findall(r"`((?:[\w.-]+/)+[\w.-]*)`", page.read_text())
+        if path.split("/")[0] in {"bridge", "pipeline", "codecs", "config", "lab", "cli", "tests", "docker"}
+    }
+    assert {(page, path) for page, path in named if not (ROOT / path).exists()} == set()

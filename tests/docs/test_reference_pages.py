@@ -1,0 +1,97 @@
+"""The pages on settings and assistants hold the reference that the code gives today."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from offhook.cli import app
+from offhook.config.assistant_loading import parse_assistant
+from offhook.config.reference import REFERENCES, refreshed
+from offhook.config.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("topic", REFERENCES)
+def test_the_page_is_up_to_date(topic: str) -> None:
+    page = ROOT / "docs" / f"{topic}.md"
+    text = page.read_text()
+
+    fresh = refreshed(text, topic, page.name)
+
+    assert fresh == text, f"run: offhook config reference {topic} --write docs/{topic}.md"
+
+
+def test_the_command_that_the_message_names_writes_the_page(tmp_path: Path) -> None:
+    page = tmp_path / "settings.md"
+    page.write_text(re.sub(r"\| `PORT` .*\n", "", (ROOT / "docs" / "settings.md").read_text()))
+    done = CliRunner().invoke(app, ["config", "reference", "settings", "--write", str(page)])
+    assert done.exit_code == 0, done.output
+    assert page.read_text() == (ROOT / "docs" / "settings.md").read_text()
+
+
+def test_a_page_without_a_place_for_it_is_left_as_it_is(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# Nothing\n")
+    done = CliRunner().invoke(app, ["config", "reference", "settings", "--write", str(page)])
+    assert done.exit_code == 1
+    assert "has no place for the reference" in done.output
+    assert page.read_text() == "# Nothing\n"
+
+
+def test_a_page_that_is_not_there_is_told(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["config", "reference", "assistant", "--write", str(tmp_path / "none.md")])
+    assert done.exit_code == 2
+    assert "could not be refreshed" in done.output
+
+
+def not_used_yet(page: str) -> set[str]:
+    """The names in the paragraph that says what has no effect."""
+    text = (ROOT / "docs" / page).read_text()
+    _, _, rest = text.partition("ot used yet")
+    paragraph = rest.split("\n\n## ")[0].split("Each `provider`")[0]
+    return set(re.findall(r"`([A-Za-z_.]+)`", paragraph)) - {".env"}
+
+
+def sources() -> str:
+    folders = ("bridge", "pipeline", "lab", "cli")
+    return "\n".join(path.read_text() for folder in folders for path in (ROOT / folder).glob("**/*.py"))
+
+
+def test_settings_without_effect_are_told_and_no_others() -> None:
+    code = sources()
+    unused = {name for name in Settings.model_fields if not re.search(rf"\bsettings\.{name}\b", code)}
+
+    assert not_used_yet("settings.md") == {name.upper() for name in unused}
+
+
+def test_keys_without_effect_are_told() -> None:
+    code = sources()
+    for key in not_used_yet("assistant.md"):
+        owner, _, name = key.rpartition(".")
+        assert not re.search(rf"\b{owner or 'assistant'}\.{name}\b", code), f"{key} has an effect"
+
+
+def test_a_key_that_the_page_says_is_not_used_is_noted_or_harmless() -> None:
+    told = " ".join(
+        parse_assistant(
+            {
+                "name": "x",
+                "server": {"url": "https://example.com"},
+                "model": {"temperature": 0.5, "max_tokens": 9},
+                "voice": {"stability": 0.5, "similarity_boost": 0.5, "optimize_streaming_latency": 1},
+            },
+            "x",
+        ).notices
+    )
+    noted = {key for key in not_used_yet("assistant.md") if key in told}
+    assert not_used_yet("assistant.md") - noted == {
+        "transcriber.model",
+        "transcriber.smart_format",
+        "model.name",
+        "voice.model",
+    }

@@ -1,0 +1,191 @@
+"""Turn-taking alone, at its corners: fed by hand, in windows of 32 ms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from offhook.config.turn_taking import TurnTaking as Settings
+from offhook.pipeline.evidence import (
+    Action,
+    Activity,
+    AgentWants,
+    CallerTurn,
+    CloseWanted,
+    DigitPressed,
+    Evidence,
+    Fault,
+    Goodbye,
+    ReplyAudible,
+    ReplyEmpty,
+    ReplyPlayed,
+    ResumePlayout,
+    Say,
+    StartReply,
+    State,
+    Words,
+)
+from offhook.pipeline.ports import Transcript
+from offhook.pipeline.turn import TurnTaking
+
+WINDOW_S = 0.032
+
+
+class Conversation:
+    """Turn-taking with a clock, a caller and a record of what it ordered."""
+
+    def __init__(self, *, goodbye: str = "Goodbye.", **settings: Any) -> None:
+        self.turns = TurnTaking(Settings(**settings), goodbye=goodbye, apology="Sorry.")
+        self.now = self._onset_s = self._last_speech_s = 0.0
+        self._sequence = 0
+        self._spoke = False
+        self.actions: list[Action] = list(self.turns.start(0.0, None))
+
+    def until(self, when: float, *, speaking: bool = False) -> None:
+        """Let clock and audio run on, with or without the caller's voice."""
+        while self.now < when:
+            self.now = round(self.now + WINDOW_S, 3)
+            while (deadline := self.turns.next_deadline) is not None and deadline <= self.now:
+                self.actions += self.turns.advance(deadline)
+            if speaking:
+                self._onset_s = self._onset_s if self._spoke else self.now - 2 * WINDOW_S
+                self._last_speech_s = self.now
+            self._spoke = speaking
+            self.tell(Activity(self.now, speaking, self._onset_s, self._last_speech_s))
+
+    def words(self, text: str, *, utterance: int = 0) -> None:
+        self._sequence += 1
+        self.tell(Words(Transcript(0, utterance, self._sequence, text, True, self.now)))
+
+    def tell(self, evidence: Evidence) -> None:
+        self.actions += self.turns.feed(evidence, self.now)
+
+    def speaks(self, text: str, *, interruptible: bool = True) -> int:
+        """The agent says something of its own; returns the reply."""
+        self.tell(AgentWants(Say(text, "operator", interruptible=interruptible)))
+        reply = self.turns.reply
+        assert reply is not None
+        self.tell(ReplyAudible(reply))
+        return reply
+
+    def started(self, kind: type) -> list[Any]:
+        return [
+            item.origin
+            for item in self.actions
+            if isinstance(item, StartReply) and isinstance(item.origin, kind)
+        ]
+
+
+def test_a_question_is_answered_although_noise_stopped_its_answer() -> None:
+    call = Conversation()
+    call.until(1.0, speaking=True)
+    call.until(1.1)
+    call.words("what is my balance")
+    call.until(1.8)
+    assert call.turns.state is State.PROCESSING
+    call.until(3.1, speaking=True)
+    call.until(3.3)
+    call.words("", utterance=1)
+    call.until(10.0)
+    assert [turn.text for turn in call.started(CallerTurn)] == ["what is my balance"] * 2
+
+
+def test_hold_music_does_not_outlast_the_longest_call() -> None:
+    call = Conversation(max_call_s=60)
+    call.until(80, speaking=True)
+    assert call.turns.state is State.ENDED
+
+
+def test_a_goodbye_that_noise_withdrew_still_ends_the_call() -> None:
+    call = Conversation(max_call_s=60, silence_hangup_s=3600, silence_prompts=())
+    call.until(60.05)
+    call.until(61.4, speaking=True)
+    call.until(61.6)
+    call.words("", utterance=1)
+    call.until(90)
+    assert call.turns.state is State.ENDED
+
+
+def test_an_end_without_any_words_is_an_end() -> None:
+    call = Conversation(goodbye="")
+    call.until(1.0, speaking=True)
+    call.until(1.1)
+    call.words("bye")
+    call.until(1.8)
+    reply = call.turns.reply
+    assert reply is not None
+    call.tell(CloseWanted("the assistant ended the call"))
+    call.tell(ReplyEmpty(reply))
+    assert call.turns.state is State.ENDED
+
+
+def say_yes_over_the_end(*, asks: bool) -> Conversation:
+    call = Conversation()
+    reply = call.speaks("Shall I book it?")
+    call.until(1.0)
+    call.until(1.35, speaking=True)
+    call.until(1.6)
+    call.words("yes")
+    call.until(2.2)
+    assert any(isinstance(action, ResumePlayout) for action in call.actions)
+    call.tell(ReplyPlayed(reply, asks=asks))
+    call.until(6.0)
+    return call
+
+
+def test_a_yes_over_the_last_syllable_of_a_question_is_its_answer() -> None:
+    assert [turn.text for turn in say_yes_over_the_end(asks=True).started(CallerTurn)] == ["yes"]
+
+
+def test_a_yes_over_the_end_of_a_statement_is_a_backchannel() -> None:
+    assert say_yes_over_the_end(asks=False).started(CallerTurn) == []
+
+
+def test_a_key_over_a_reply_that_may_not_be_cut_is_kept_for_afterwards() -> None:
+    call = Conversation()
+    reply = call.speaks("For sales press one.", interruptible=False)
+    call.until(1.0)
+    call.tell(DigitPressed("1"))
+    call.until(2.0)
+    call.tell(ReplyPlayed(reply))
+    call.until(6.0)
+    assert [turn.text for turn in call.started(CallerTurn)] == ["1"]
+
+
+def test_a_key_survives_a_fault() -> None:
+    call = Conversation()
+    call.tell(DigitPressed("1"))
+    call.tell(Fault("transcriber", "lost"))
+    call.until(7)
+    assert [turn.text for turn in call.started(CallerTurn)] == ["1"]
+
+
+def test_a_hash_without_digits_asks_nothing() -> None:
+    call = Conversation()
+    call.tell(DigitPressed("#"))
+    call.until(1)
+    assert call.started(CallerTurn) == []
+
+
+def test_what_the_operator_wants_said_survives_noise_before_it_is_heard() -> None:
+    call = Conversation()
+    call.tell(AgentWants(Say("Your driver is here.", "operator")))
+    call.until(1.4, speaking=True)
+    call.until(1.6)
+    call.words("")
+    call.until(6)
+    assert len(call.started(Say)) == 2
+
+
+def test_many_faults_end_the_call_with_a_goodbye() -> None:
+    call = Conversation()
+    reply = call.speaks("A long story.")
+    for _ in range(3):
+        call.tell(Fault("transcriber", "lost"))
+    call.tell(ReplyPlayed(reply))
+    for _ in range(3):
+        call.until(call.now + 1)
+        if call.turns.reply is not None:
+            call.tell(ReplyAudible(call.turns.reply))
+            call.tell(ReplyPlayed(call.turns.reply))
+    assert len(call.started(Goodbye)) == 1
+    assert call.turns.state is State.ENDED
