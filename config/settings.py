@@ -82,7 +82,7 @@ class Settings(BaseSettings):
     insecure: bool = False
     """Serve requests that nobody signed."""
     local_peers: Networks = ()
-    """Networks that count as this machine where only it is trusted: a container sees its host as a gateway."""
+    """Networks that count as this machine where only it is trusted; a container sees its host so."""
     log_words: bool = False
     """Let the callers' words into the logs."""
 

@@ -27,7 +27,7 @@ GREETING_PAUSE_S = 0.7
 """So long a pause ends a greeting for a patient caller."""
 ANSWER_PAUSE_S = 2.5
 """So long a pause ends an answer when a tool may still be at work."""
-DEFAULT_WAIT_S = 20.0
+DEFAULT_WAIT_S = 60.0
 DEFAULT_CALL_S = 180.0
 
 
