@@ -147,8 +147,9 @@ class CallRegistry:
         if before is None and self.full:
             raise Refused("at_capacity", 503)
         if before is not None:
+            cut = before.cut
             self.finish(before)
-            before.cut("replaced")
+            cut("replaced")
         entry = CallEntry(
             call_sid=call_sid,
             assistant=assistant,
@@ -170,6 +171,8 @@ class CallRegistry:
         for timer in entry.timers:
             timer.cancel()
         entry.timers.clear()
+        # What is remembered of a call must not keep its socket and its conversation.
+        entry.hang_up = entry.cut = _nothing_to_end
         entry.log.close()
         if self._live.get(entry.call_sid) is entry:
             del self._live[entry.call_sid]
@@ -201,3 +204,7 @@ class CallRegistry:
         entry = self._finished.pop(call_sid, None)
         if entry is not None:
             self._finished_events -= entry.events_at_end
+
+
+def _nothing_to_end(reason: str) -> None:
+    """Stands for a call that is over."""

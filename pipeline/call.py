@@ -14,22 +14,18 @@ import asyncio
 from collections import deque
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import structlog
 
 from offhook.config.assistant import Assistant
 from offhook.config.errors import ProviderError
-from offhook.config.templates import fill
 
 from .clock import Clock, Timer
 from .ear import Ear
 from .evidence import (
     Action,
-    AgentBusy,
     AgentWants,
-    CallerTurn,
     CloseWanted,
     CommitInterruption,
     Decided,
@@ -39,29 +35,18 @@ from .evidence import (
     Evidence,
     Fault,
     LineClosed,
-    News,
-    Origin,
     PausePlayout,
-    ReplyAudible,
-    ReplyEmpty,
-    ReplyPlayed,
     ResumePlayout,
     Say,
     StartReply,
     StateChanged,
     WithdrawReply,
 )
-from .executors import executors_for
-from .history import History
 from .journal import CallJournal
 from .log_fields import failure_fields
-from .messages import CallerSaid, Message, ToolAnswered, ToolRequest
 from .pacing import PacingWheel
-from .playout import Heard
 from .ports import CallControl, EventSink, LanguageModel, Line, Transcriber, Voice, VoiceActivity, Workers
-from .reply import Reply, ReplyParts
-from .speaker import Speaker
-from .tools import Answer, Toolbox
+from .replies import Replies
 from .turn import TurnTaking
 
 log = structlog.get_logger(__name__)
@@ -98,19 +83,28 @@ class Call:
         wheel: PacingWheel,
     ) -> None:
         self._assistant = assistant
-        self._variables = dict(variables)
-        self._engines = engines
         self._line = line
         self._control = control
         self._clock = clock
         self._journal = CallJournal(events, clock)
+        self._replies = Replies(
+            assistant=assistant,
+            variables=variables,
+            model=engines.model,
+            voice=engines.voice,
+            workers=engines.workers,
+            line=line,
+            wheel=wheel,
+            clock=clock,
+            journal=self._journal,
+            spawn=self._spawn,
+            feed=self.feed,
+        )
         self._turns = TurnTaking(
             assistant.turn_taking,
-            goodbye=self._filled(assistant.goodbye),
-            apology=self._filled(assistant.apology),
+            goodbye=self._replies.filled(assistant.goodbye),
+            apology=self._replies.filled(assistant.apology),
         )
-        self._history = History(self._filled(assistant.instructions))
-        self._speaker = Speaker(line, wheel, clock, self)
         self._ear = Ear(
             voice_activity=engines.voice_activity,
             transcriber=engines.transcriber,
@@ -118,14 +112,6 @@ class Call:
             clock=clock,
             feed=self.feed,
         )
-        self._toolbox = Toolbox(
-            executors_for(assistant.tools, engines.workers), clock=clock, spawn=self._spawn, listener=self
-        )
-        self._closers = {tool.name for tool in assistant.tools if tool.kind == "end_call"}
-        self._reply: Reply | None = None
-        self._reply_task: asyncio.Task[None] | None = None
-        self._results: list[ToolAnswered] = []
-        self._turn = 0
         self._waiting: deque[Evidence] = deque()
         self._feeding = False
         self._timer: Timer | None = None
@@ -134,6 +120,7 @@ class Call:
         self._tasks: set[asyncio.Task[None]] = set()
         self._over = asyncio.Event()
         self._end_reason = ""
+        self._closed = False
         self._line_gone = False
 
     # ------------------------------------------------------- the line's side
@@ -144,7 +131,7 @@ class Call:
 
     def mark(self, name: str) -> None:
         """The carrier echoed a mark."""
-        self._speaker.mark_reached(name)
+        self._replies.speaker.mark_reached(name)
 
     def dtmf(self, digit: str) -> None:
         """The caller pressed a key."""
@@ -172,9 +159,8 @@ class Call:
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
-                self._spawn("ear", self._ear.run())
-                self._begin()
                 try:
+                    self._begin()
                     await self._over.wait()
                 finally:
                     self._close()
@@ -194,25 +180,21 @@ class Call:
             self._line.close()
 
     def _begin(self) -> None:
-        greeting = self._filled(self._assistant.first_message)
-        say = (
-            Say(greeting, "greeting", interruptible=self._assistant.first_message_interruptible)
-            if greeting
-            else None
+        assistant = self._assistant
+        greeting = Say(
+            assistant.first_message, "greeting", interruptible=assistant.first_message_interruptible
         )
-        self._speaker.probe()
-        self._apply(self._turns.start(self._clock.now(), say))
+        self._spawn("ear", self._ear.run())
+        self._replies.speaker.probe()
+        self._apply(self._turns.start(self._clock.now(), greeting if greeting.text else None))
         self._drain()
 
     def _close(self) -> None:
         """Let go of everything; what was heard of a reply is kept."""
+        self._closed = True
         self._end_reason = self._end_reason or "cancelled"
-        heard = self._speaker.revoke()
-        if heard is not None:
-            self._settle(heard, interrupted=not heard.complete)
-        self._speaker.close()
+        self._replies.close()
         self._ear.close()
-        self._toolbox.close()
         if self._timer is not None:
             self._timer.cancel()
         for task in list(self._tasks):
@@ -233,14 +215,15 @@ class Call:
         }
 
     def _figures(self) -> dict[str, Any]:
-        counters = self._speaker.counters
+        speaker = self._replies.speaker
+        counters = speaker.counters
         return {
             "media_s": round(self._ear.media_s, 3),
             "underruns": counters.underruns,
             "clears": counters.clears,
             "stale_marks": counters.stale_marks,
             "reconnects": self._ear.reconnects,
-            "round_trip_ms": round(self._speaker.round_trip_s * 1000, 1),
+            "round_trip_ms": round(speaker.round_trip_s * 1000, 1),
         }
 
     def _spawn(
@@ -253,6 +236,8 @@ class Call:
         task = self._group.create_task(self._guard(name, work, reply), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # A task that is cancelled before its first step never touches its work.
+        task.add_done_callback(lambda _: work.close())
         return task
 
     async def _guard(self, name: str, work: Coroutine[Any, Any, None], reply: int | None) -> None:
@@ -269,6 +254,8 @@ class Call:
 
     def feed(self, evidence: Evidence) -> None:
         """Take one fact and do at once what follows from it; never waits."""
+        if self._closed:
+            return
         if len(self._waiting) >= EVIDENCE_LIMIT:
             raise RuntimeError("evidence piles up: actions and evidence cause each other without end")
         self._waiting.append(evidence)
@@ -282,6 +269,8 @@ class Call:
                 evidence = self._waiting.popleft()
                 self._journal.observe(evidence, self._ear.media_s)
                 self._apply(self._turns.feed(evidence, self._clock.now()))
+        except Exception as error:
+            self._break_off(error)
         finally:
             self._feeding = False
         self._arm()
@@ -301,9 +290,18 @@ class Call:
         self._feeding = True
         try:
             self._apply(self._turns.advance(self._clock.now()))
+        except Exception as error:
+            self._break_off(error)
         finally:
             self._feeding = False
         self._drain()
+
+    def _break_off(self, error: Exception) -> None:
+        """Our own logic failed. This call ends, with what its outcome says; no other call notices."""
+        log.error("call.broke", **failure_fields(error, log_words=False))
+        self._waiting.clear()
+        self._end_reason = "fault"
+        self._over.set()
 
     # --------------------------------------------------------------- actions
 
@@ -311,15 +309,15 @@ class Call:
         for action in actions:
             match action:
                 case StartReply(reply, origin):
-                    self._start_reply(reply, origin)
+                    self._replies.start(reply, origin)
                 case PausePlayout():
-                    self._speaker.pause()
+                    self._replies.speaker.pause()
                 case ResumePlayout():
-                    self._speaker.resume()
+                    self._replies.speaker.resume()
                 case CommitInterruption():
-                    self._interrupt()
+                    self._replies.interrupt()
                 case WithdrawReply():
-                    self._withdraw()
+                    self._replies.withdraw()
                 case EndUtterance():
                     self._ear.end_utterance()
                 case Decided() | StateChanged():
@@ -327,130 +325,3 @@ class Call:
                 case EndCall(reason):
                     self._end_reason = reason
                     self._over.set()
-
-    def _start_reply(self, number: int, origin: Origin) -> None:
-        reply = Reply(number, self._prelude(origin))
-        self._reply = reply
-        if isinstance(origin, CallerTurn):
-            self._turn = origin.number
-        self._journal.reply_started(number, origin)
-        self._speaker.begin(number)
-        self._reply_task = self._spawn("reply", self._make(reply, origin), number)
-
-    def _prelude(self, origin: Origin) -> tuple[Message, ...]:
-        """What leads to a reply: the caller's words, or answers of tools that are still wanted."""
-        if isinstance(origin, CallerTurn):
-            return (*self._known_results(), CallerSaid(origin.text))
-        return self._known_results() if isinstance(origin, News) else ()
-
-    def _known_results(self) -> tuple[ToolAnswered, ...]:
-        """Answers that are still wanted; each is handed out once."""
-        wanted = tuple(result for result in self._results if self._history.asked_for(result.request_id))
-        self._results.clear()
-        return wanted
-
-    async def _make(self, reply: Reply, origin: Origin) -> None:
-        parts = ReplyParts(
-            model=self._engines.model,
-            voice=self._engines.voice,
-            speaker=self._speaker,
-            specs=self._toolbox.specs,
-            variables=self._variables,
-            ask_tool=self._ask_tool,
-            reached=partial(self._journal.reach, number=reply.number),
-        )
-        if isinstance(origin, CallerTurn | News):
-            spoke = bool(reply.prelude) and await reply.answer(self._history.messages(reply.prelude), parts)
-        else:
-            spoke = await reply.say(self._filled(origin.text), parts)
-        if any(request.name in self._closers for request in reply.tool_requests):
-            self.feed(CloseWanted("the assistant ended the call", goodbye=not spoke))
-        if not spoke:
-            if isinstance(origin, CallerTurn) and not any(answer.pending for answer in reply.answers):
-                raise ProviderError("model", "it gave no answer")
-            self._speaker.revoke()
-            self._settle(Heard(reply.number, "", "", 0.0, complete=True), interrupted=False)
-            self.feed(ReplyEmpty(reply.number))
-
-    def _interrupt(self) -> None:
-        self._cancel_reply()
-        heard = self._speaker.revoke()
-        if heard is not None:
-            self._journal.cancelled(heard, self._speaker.epoch)
-            self._settle(heard, interrupted=True)
-
-    def _withdraw(self) -> None:
-        """Nothing was heard: as if it had never been asked for, but answers of tools stay to be told."""
-        self._cancel_reply()
-        self._speaker.revoke()
-        if self._reply is not None:
-            self._journal.withdrawn(self._reply.number)
-            untold = [message for message in self._reply.prelude if isinstance(message, ToolAnswered)]
-            self._results += untold
-            if untold:
-                self.feed(AgentWants(News()))
-        self._reply = None
-
-    def _cancel_reply(self) -> None:
-        if self._reply_task is not None:
-            self._reply_task.cancel()
-            self._reply_task = None
-
-    def _settle(self, heard: Heard, *, interrupted: bool) -> None:
-        """Write the exchange to the history, with the words that were heard and no more."""
-        reply = self._reply
-        if reply is None or reply.number != heard.reply:
-            return
-        self._reply = None
-        self._history.settle(reply.prelude, reply.said(heard.text, interrupted=interrupted), reply.answers)
-        self._journal.reply_ended(heard, interrupted)
-
-    # ------------------------------------------------- news from the speaker
-
-    def first_frame(self, reply: int) -> None:
-        """The first audio of a reply was written."""
-        self._journal.reach("first_frame", number=reply)
-        self.feed(ReplyAudible(reply))
-
-    def first_mark(self, reply: int) -> None:
-        """The caller is known to hear the reply."""
-        self._journal.reach("first_mark", number=reply)
-
-    def played(self, heard: Heard) -> None:
-        """The caller heard the reply to its end."""
-        self._settle(heard, interrupted=False)
-        self._reply_task = None
-        self.feed(ReplyPlayed(heard.reply, asks=heard.text.rstrip().endswith("?")))
-
-    # ------------------------------------------------------ news of the tools
-
-    def _ask_tool(self, request: ToolRequest) -> ToolAnswered:
-        if request.name in self._closers:
-            return ToolAnswered(request.id, request.name, '{"status": "ending"}', pending=True)
-        return self._toolbox.request(request, self._turn)
-
-    def tool_started(self, request: ToolRequest, tool: Any) -> None:  # noqa: ARG002 - the request says it all
-        """A tool began to run."""
-        self._journal.note("function-call", id=request.id, name=request.name, arguments=request.arguments)
-        self.feed(AgentBusy(True))
-
-    def tool_slow(self, tool: Any) -> None:
-        """A tool takes long: say so, if nobody is speaking."""
-        self.feed(AgentWants(Say(self._filled(tool.filler), "filler", only_now=True)))
-
-    def tool_answered(self, answer: Answer) -> None:
-        """A tool's answer came after its request was answered with "pending"."""
-        self._journal.note(
-            "function-result",
-            id=answer.requests[0].id,
-            name=answer.tool.name,
-            ok=answer.ok,
-            ms=round(answer.took_s * 1000),
-            text=answer.text,
-        )
-        self._results += answer.messages()
-        self.feed(AgentBusy(self._toolbox.running > 0))
-        self.feed(AgentWants(News()))
-
-    def _filled(self, text: str) -> str:
-        return fill(text, self._variables).text

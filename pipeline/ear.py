@@ -8,12 +8,14 @@ from __future__ import annotations
 
 __all__ = ["Ear"]
 
+import asyncio
 from collections.abc import Callable
 
 from offhook.codecs.audio_format import MULAW_8K, converter
 from offhook.config.errors import ProviderError
 from offhook.config.turn_taking import TurnTaking
 
+from .cancellation import cancelled_from_inside
 from .clock import Clock
 from .evidence import Activity, Evidence, Fault, Words
 from .ports import Transcriber, Transcript, VoiceActivity, VoiceWindow
@@ -94,6 +96,10 @@ class Ear:
                 reason = "the recogniser stopped by itself"
             except ProviderError as error:
                 reason = str(error)
+            except asyncio.CancelledError:
+                if not cancelled_from_inside():
+                    raise
+                reason = "its work was cancelled"
             except Exception as error:
                 reason = type(error).__name__
             if self._clock.now() - opened_at > SETTLED_S:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = ["History"]
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from .messages import AgentSaid, CallerSaid, Instructions, Message, ToolAnswered
 
@@ -22,7 +22,7 @@ class History:
 
     def messages(self, then: Iterable[Message] = ()) -> tuple[Message, ...]:
         """Everything so far, and `then` what is not yet settled."""
-        return (self._instructions, *self._messages, *then)
+        return (self._instructions, *_alternating((*self._messages, *then)))
 
     def settle(
         self, prelude: Iterable[Message], said: AgentSaid | None, answers: Iterable[ToolAnswered] = ()
@@ -39,11 +39,25 @@ class History:
             self.forgotten += surplus
             del self._messages[:surplus]
 
-    def asked_for(self, request_id: str) -> bool:
-        """The model's request for a tool stands in the history."""
-        return any(
-            request.id == request_id
+    def waits_for(self, request_id: str) -> bool:
+        """The model asked for a tool, and was told no more than "pending" so far."""
+        answers = [
+            message
             for message in self._messages
-            if isinstance(message, AgentSaid)
-            for request in message.tool_requests
-        )
+            if isinstance(message, ToolAnswered) and message.request_id == request_id
+        ]
+        return bool(answers) and answers[-1].pending
+
+
+def _alternating(messages: Iterable[Message]) -> Iterator[Message]:
+    """Two turns of the caller's in a row, of which the first got no answer, are one."""
+    before: Message | None = None
+    for message in messages:
+        if isinstance(before, CallerSaid) and isinstance(message, CallerSaid):
+            before = CallerSaid(f"{before.text} {message.text}")
+            continue
+        if before is not None:
+            yield before
+        before = message
+    if before is not None:
+        yield before

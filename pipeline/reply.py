@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
 from offhook.codecs.audio_format import MULAW_8K, converter
-from offhook.config.errors import ProviderTimeout
+from offhook.config.errors import ProviderError, ProviderTimeout
 
+from .cancellation import cancelled_from_inside
 from .channel import Overflow, Receiver, Sender, open_channel
 from .messages import AgentSaid, Message, ModelRequest, TextDelta, ToolAnswered, ToolRequest, ToolSpec
 from .ports import LanguageModel, Voice
@@ -93,7 +94,6 @@ class Reply:
         messages = tuple(history)
         for _ in range(MAX_ROUNDS):
             said, requests, answers = await self._ask(messages, clauses, parts)
-            self.answers += answers
             if all(answer.pending for answer in answers):
                 break
             messages = (*messages, AgentSaid(said, said, tool_requests=tuple(requests)), *answers)
@@ -118,7 +118,10 @@ class Reply:
                 else:
                     requests.append(delta)
                     self.tool_requests.append(delta)
-                    answers.append(parts.ask_tool(delta))
+                    answer = parts.ask_tool(delta)
+                    answers.append(answer)
+                    # At once: a reply that is cut into in this round leaves no request unanswered.
+                    self.answers.append(answer)
         for clause in segmenter.flush():
             await self._give(clause, clauses, parts)
         return said, requests, answers
@@ -162,4 +165,8 @@ async def each_within(items: AsyncIterator[T], limit_s: float, stage: str) -> As
                 return
             except TimeoutError:
                 raise ProviderTimeout(stage, f"nothing came for {limit_s:g} s") from None
+            except asyncio.CancelledError:
+                if not cancelled_from_inside():
+                    raise
+                raise ProviderError(stage, "its work was cancelled") from None
             yield item

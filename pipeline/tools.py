@@ -15,7 +15,7 @@ __all__ = ["Answer", "Executor", "Toolbox", "ToolboxListener"]
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -26,6 +26,7 @@ from jsonschema.validators import validator_for
 from offhook.config.errors import ToolError
 from offhook.config.tool import Tool
 
+from .cancellation import cancelled_from_inside
 from .clock import Clock, Timer
 from .messages import ToolAnswered, ToolRequest, ToolSpec
 
@@ -172,19 +173,23 @@ class Toolbox:
             execution.filler = self._clock.call_at(
                 now + tool.filler_after_ms / 1000, lambda: self._listener.tool_slow(tool)
             )
-        self._spawn(f"tool {tool.name}", self._run(execution, execute(arguments)))
+        self._spawn(f"tool {tool.name}", self._run(execution, execute, arguments))
         self._listener.tool_started(request, tool)
         return execution
 
-    async def _run(self, execution: _Execution, work: Awaitable[Any]) -> None:
+    async def _run(self, execution: _Execution, execute: Executor, arguments: Mapping[str, Any]) -> None:
         tool = execution.tool
         try:
             async with asyncio.timeout(tool.deadline_s):
-                text, ok = _told(await work), True
+                text, ok = _told(await execute(arguments)), True
         except TimeoutError:
             text, ok = f"{tool.name} did not answer within {tool.deadline_s:g} s", False
         except ToolError as error:
             text, ok = str(error), False
+        except asyncio.CancelledError:
+            if not cancelled_from_inside():
+                raise
+            text, ok = f"{tool.name} failed: it was cancelled", False
         except Exception as error:
             text, ok = f"{tool.name} failed: {type(error).__name__}", False
         finally:

@@ -175,3 +175,16 @@ async def test_a_turn_in_two_breaths_has_one_number_and_one_answer() -> None:
         assert [item["turn"] for item in rig.log.of("turn.ended")] == [1, 1]
         assert len(rig.log.of("reply.withdrawn")) == 1
         assert rig.heard_replies() == ["All right."]
+
+
+async def test_a_fault_of_our_own_logic_ends_the_call_and_hands_it_to_a_person() -> None:
+    async with running_call(assistant_from(fallback_number="+15005550009")) as rig:
+        await rig.sleep(0.5)
+
+        def broken(evidence: object, now: float) -> list[object]:
+            raise RuntimeError("not allowed")
+
+        rig.call._turns.feed = broken  # type: ignore[method-assign,assignment]
+        await rig.sleep(0.5)
+        assert rig.line.closed
+        assert rig.control.outcome == {"status": "transfer", "number": "+15005550009", "reason": "fault"}

@@ -52,11 +52,6 @@ def assistant(**fields: Any) -> Assistant:
     )
 
 
-def whole_model(request: ModelRequest) -> Sequence[ModelDelta | float]:
-    """The same model, but without a wait behind its tool requests."""
-    return [item for item in model(request) if not isinstance(item, float)]
-
-
 def words(first: int, count: int) -> str:
     return " ".join(f"word{number}" for number in range(first, first + count)) + "."
 
