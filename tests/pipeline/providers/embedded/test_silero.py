@@ -172,7 +172,7 @@ async def test_a_missing_model_is_named(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_rows_are_fresh_for_each_stream_and_grow_with_their_number() -> None:
-    model = silero_model.load()
+    model = silero_model.load(256)
     speech = recording("weather")[4096 : 4096 + 2560]
     first = model.acquire()
     fresh = model.run([first], speech[:256])[0]
