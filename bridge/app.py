@@ -5,8 +5,11 @@ from __future__ import annotations
 __all__ = ["RunningServer", "run_server", "serve_in_process", "serving"]
 
 import asyncio
+import errno
 import gc
+import os
 import signal
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,7 +19,7 @@ import structlog
 
 from offhook.config.assistant_files import AssistantFiles
 from offhook.config.assistants import DEMO
-from offhook.config.errors import ConfigError
+from offhook.config.errors import ConfigError, ConfigProblem
 from offhook.config.settings import Settings
 from offhook.pipeline.clock import LoopClock
 
@@ -61,8 +64,8 @@ async def serving(
 ) -> AsyncIterator[RunningServer]:
     """Listen at once, and take calls as soon as the models are warm; yields when they are.
 
-    Raises ConfigError, ProviderError, and OSError for a port that is taken. Whoever leaves the block
-    ends all calls that are still up.
+    Raises ConfigError, also for a port that cannot be listened on, and ProviderError. Whoever leaves the
+    block ends all calls that are still up.
     """
     clock = LoopClock(asyncio.get_running_loop())
     files = AssistantFiles(assistant or DEMO, folder, problems=_say_bad_edit)
@@ -73,7 +76,10 @@ async def serving(
             clock=clock, assistants=files.current, engines=room.engines, is_ready=lambda: room.ready
         )
         server = Server(settings, factory, clock)
-        port = await server.start(settings.host, settings.port)
+        try:
+            port = await server.start(settings.host, settings.port)
+        except OSError as error:
+            raise ConfigError([_unreachable(settings, error)]) from error
         try:
             await room.warm(default)
             for name in files.names():
@@ -111,6 +117,12 @@ async def run_server(settings: Settings, assistant: Path | None, folder: Path | 
         loop.add_signal_handler(number, told_to_stop)
     async with serving(settings, assistant, folder) as running:
         await stop.wait()
+        log.info(
+            "server.draining",
+            calls=len(running.server.state.registry.live()),
+            within_s=DRAIN_S,
+            meaning="live calls may end; a second signal ends them at once",
+        )
         draining = asyncio.create_task(running.server.stop(DRAIN_S))
         impatient = asyncio.create_task(now.wait())
         await asyncio.wait((draining, impatient), return_when=asyncio.FIRST_COMPLETED)
@@ -121,4 +133,19 @@ async def run_server(settings: Settings, assistant: Path | None, folder: Path | 
 
 def _say_bad_edit(error: ConfigError) -> None:
     for problem in error.problems:
-        log.error("assistant.bad-edit", place=f"{problem.source}: {problem.key}", problem=problem.message)
+        place = f"{problem.source}: {problem.key}" if problem.key else problem.source
+        log.error("assistant.bad-edit", place=place, problem=problem.message, fix=problem.fix)
+
+
+def _unreachable(settings: Settings, error: OSError) -> ConfigProblem:
+    """Say why nobody can listen there, in the system's words, and what to do."""
+    host_is_wrong = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
+    name = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+    return ConfigProblem(
+        "server",
+        f"{settings.host}:{settings.port}",
+        f"cannot be listened on: {name}.",
+        "Choose an address of this machine with --host or HOST."
+        if host_is_wrong
+        else "Stop what listens there, or choose another port with --port or PORT.",
+    )

@@ -29,6 +29,9 @@ SIGNATURE_BODY_WRONG = _refused("signature_body_wrong", 403, "a body that is not
 UNSIGNED_PUBLIC = _refused(
     "unsigned_public", 403, "`PUBLIC_URL` is set, but no `TWILIO_AUTH_TOKEN` to check signatures with"
 )
+CONTROL_KEY_REQUIRED = _refused(
+    "control_key_required", 403, "`/v1/calls` without the control key, where `TWILIO_AUTH_TOKEN` is set"
+)
 REMOTE_ADDRESS = _refused("remote_address", 403, "unsigned, from another machine")
 PROXIED = _refused("proxied", 403, "unsigned, through a proxy or tunnel on this machine")
 FOREIGN_HOST = _refused("foreign_host", 403, "unsigned, and `Host` does not name this machine")
@@ -65,7 +68,7 @@ TRUST_RULES: Mapping[str, Rule] = {
     rule.name: rule
     for rule in (
         *(SIGNATURE_MISSING, SIGNATURE_WRONG, SIGNATURE_KEY_UNKNOWN, SIGNATURE_BODY_WRONG),
-        *(UNSIGNED_PUBLIC, REMOTE_ADDRESS, PROXIED, FOREIGN_HOST, FOREIGN_ORIGIN),
+        *(UNSIGNED_PUBLIC, CONTROL_KEY_REQUIRED, REMOTE_ADDRESS, PROXIED, FOREIGN_HOST, FOREIGN_ORIGIN),
     )
 }
 """By the reason of a refusal."""

@@ -199,6 +199,8 @@ class MediaSession:
             )
         except Refused as refused:
             return self._refuse(AT_CAPACITY if refused.status == 503 else DUPLICATE_CALL)
+        # A token that was good can only be from our webhook.
+        self._entry.from_webhook = token is not None
         _log.info("call.started", call_sid=call_sid, stream_sid=started.stream_sid, assistant=assistant)
         self._create(self._entry, assistant, variables)
         return None
@@ -219,10 +221,10 @@ class MediaSession:
                 log=entry.log,
                 control=TwilioCallControl(entry.call_sid, store, self._state.rest),
             )
-        except Refused:
-            self._spoil(entry, ASSISTANT_REFUSED)
-        except ConfigError:
-            self._spoil(entry, ASSISTANT_UNUSABLE)
+        except Refused as refused:
+            self._spoil(entry, ASSISTANT_REFUSED, str(refused.__cause__ or refused))
+        except ConfigError as error:
+            self._spoil(entry, ASSISTANT_UNUSABLE, str(error))
         else:
             self._decide()
 
@@ -246,10 +248,11 @@ class MediaSession:
         self._state.apply(rule, call_sid=self._call_sid)
         self._end(rule.name, rule.code)
 
-    def _spoil(self, entry: CallEntry, rule: Rule) -> None:
+    def _spoil(self, entry: CallEntry, rule: Rule, problem: str) -> None:
         """The caller is to hear why nobody speaks: `/voice/after` apologises for this outcome."""
         entry.outcome = {"status": "failed", "reason": rule.name}
-        self._refuse(rule)
+        self._state.apply(rule, warn=True, call_sid=entry.call_sid, problem=problem)
+        self._end(rule.name, rule.code)
 
     def _failed(self, error: BaseException) -> None:
         fields = failure_fields(error, log_words=self._state.settings.log_words)

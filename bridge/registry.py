@@ -61,6 +61,10 @@ class CallEntry:
         self.log = CallLog()
         self.outcome: Mapping[str, Any] | None = None
         """What the conversation decided at its end."""
+        self.from_webhook = False
+        """Our webhook answered the call, so the carrier asks what follows its stream."""
+        self.followed_up = asyncio.Event()
+        """The carrier has asked that, or never will."""
         self.ended_monotonic_s = 0.0
         self.events_at_end = 0
         self.timers: list[Timer] = []
@@ -112,6 +116,21 @@ class CallRegistry:
     async def wait_idle(self) -> None:
         """Return when no call is live."""
         await self._idle.wait()
+
+    async def wait_followed_up(self, ended_within_s: float) -> None:
+        """Return when the carrier has asked what follows each call that our webhook answered.
+
+        Meant are the calls that are live and those that ended in the last `ended_within_s`; of an older one
+        nobody will ask any more.
+        """
+        since = self._clock.now() - ended_within_s
+        ended = (
+            entry
+            for entry in self._finished.values()
+            if entry.ended_monotonic_s >= since and entry.call_sid not in self._live
+        )
+        for entry in [entry for entry in (*self._live.values(), *ended) if entry.from_webhook]:
+            await entry.followed_up.wait()
 
     def live(self) -> tuple[CallEntry, ...]:
         """The calls that go on now, oldest first."""

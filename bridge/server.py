@@ -28,6 +28,8 @@ LINGER_S = 1.0
 """So long is the rest of a refused body read, for the client to see the answer."""
 GOODBYE_S = 5.0
 """After the grace is over, live calls are asked to hang up and have so long for it."""
+FOLLOW_UP_S = 5.0
+"""So long after a call's stream the carrier may take to ask `/voice/after`."""
 
 _log = structlog.get_logger("offhook.bridge")
 
@@ -96,6 +98,7 @@ class Server:
             lingering_time=LINGER_S,
         )
         self._site: web.TCPSite | None = None
+        self._stopped = False
 
     @property
     def state(self) -> ServerState:
@@ -116,7 +119,13 @@ class Server:
         return bound
 
     async def stop(self, grace_s: float = 0.0) -> None:
-        """Take no new calls, give the live ones `grace_s` to end, then hang up and close everything."""
+        """Take no new calls, give the live ones `grace_s` to end, then hang up and close everything.
+
+        The port stays open until the carrier has asked what follows the calls that ended last: a goodbye or
+        a transfer would be lost otherwise. A server that was stopped stays so.
+        """
+        if self._stopped:
+            return
         self.state.draining = True
         await self._calls_end(grace_s)
         for entry in self.state.registry.live():
@@ -126,7 +135,11 @@ class Server:
             entry.cut("shutdown")
         for socket in self.state.sockets:
             socket.close(1001, "shut_down")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FOLLOW_UP_S):
+                await self.state.registry.wait_followed_up(FOLLOW_UP_S)
         await self._runner.cleanup()
+        self._stopped = True
         _log.info("server.stopped")
 
     async def _calls_end(self, within_s: float) -> None:

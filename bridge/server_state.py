@@ -81,10 +81,11 @@ class ServerState:
             lag=LoopLag(clock),
         )
 
-    def apply(self, rule: Rule, **fields: object) -> None:
-        """Count a rule that was applied, and log it."""
+    def apply(self, rule: Rule, *, warn: bool = False, **fields: object) -> None:
+        """Count a rule that was applied, and log it; with a warning where the configuration is to blame."""
         self.counters[rule.name] += 1
-        _log.info("rule.applied", rule=rule.name, outcome=rule.outcome.value, **fields)
+        log = _log.warning if warn else _log.info
+        log("rule.applied", rule=rule.name, outcome=rule.outcome.value, **fields)
 
     @property
     def crowded(self) -> bool:

@@ -8,8 +8,8 @@ when it talks to the bridge itself: a tunnel or a reverse proxy here makes the w
 local. A request is direct when it comes from a loopback address, names a loopback host, carries no
 sign of a proxy, and no public address is configured.
 
-The control interface is for direct requests, or for whoever holds the control key, which is derived
-from the account's token. A web page of another site is never served.
+The control interface is for direct requests or, where there is a token, for whoever holds the control
+key, which is derived from it. A web page of another site is never served.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from enum import Enum
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
-from offhook.config.errors import ConfigError, ConfigProblem, Refused
+from offhook.config.errors import ConfigError, Refused
 from offhook.config.settings import Settings
+from offhook.config.settings_checks import contradictions
 
 from .twilio.signature import Fields, SigningKeys, signature_fault
 
@@ -74,15 +75,10 @@ def trust_policy(settings: Settings, shared_keys: Mapping[str, str] | None = Non
 
     Raises ConfigError for an account token without the public address that signatures are made for.
     """
+    problems = contradictions(settings)
+    if problems:
+        raise ConfigError(problems)
     token = settings.twilio_auth_token
-    if token is not None and settings.public_url is None and not settings.insecure:
-        problem = ConfigProblem(
-            "environment",
-            "PUBLIC_URL",
-            "is not set, but with TWILIO_AUTH_TOKEN every request's signature is checked against it.",
-            "Write the address that Twilio reaches this server by, like https://bridge.example.com.",
-        )
-        raise ConfigError([problem])
     keys = None if token is None else SigningKeys(token.get_secret_value(), shared_keys or {})
     return TrustPolicy(settings.public_url, keys, settings.insecure, settings.local_peers)
 
@@ -98,10 +94,11 @@ def refusal(request: Request, audience: Audience, policy: TrustPolicy) -> Refuse
         return Refused("foreign_origin")
     if policy.insecure:
         return None
-    if audience is Audience.CONTROL:
-        return None if _holds_control_key(request, policy) else _indirect(request, policy)
     if policy.keys is None:
         return _indirect(request, policy)
+    if audience is Audience.CONTROL:
+        held = _holds_control_key(request, policy.keys)
+        return None if held else Refused("control_key_required")
     return _unsigned(request, audience, policy.keys, policy.public_url or "")
 
 
@@ -180,9 +177,7 @@ def _is_own_origin(request: Request, policy: TrustPolicy) -> bool:
     return origin.lower() in {address.lower() for address in own}
 
 
-def _holds_control_key(request: Request, policy: TrustPolicy) -> bool:
-    if policy.keys is None:
-        return False
+def _holds_control_key(request: Request, keys: SigningKeys) -> bool:
     given = request.headers.get("Authorization", "")
-    expected = f"Bearer {control_key(policy.keys.auth_token)}"
+    expected = f"Bearer {control_key(keys.auth_token)}"
     return hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode())

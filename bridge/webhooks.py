@@ -25,6 +25,8 @@ from .twilio import twiml
 _ASSISTANT_NAME = re.compile(r"[a-z0-9_-]{1,64}")
 _CALL_SID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _PHONE_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
+_FINAL_STATUSES = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
+"""After these the carrier asks nothing more (Twilio's documentation of `CallStatus`)."""
 _BUSY = "Sorry, all our lines are busy. Please call again in a few minutes. Goodbye."
 _UNAVAILABLE = "Sorry, this line cannot take calls right now. Please call again in a minute. Goodbye."
 _FAILED = "Sorry, something went wrong on our side. Please call again. Goodbye."
@@ -98,6 +100,8 @@ def _after(request: web.Request, state: ServerState, form: Form) -> web.Response
     """What follows the stream: the outcome that the conversation stored says."""
     del request
     entry = state.registry.get(form["CallSid"])
+    if entry is not None:
+        entry.followed_up.set()
     outcome: Mapping[str, Any] = (entry and entry.outcome) or {}
     status = outcome.get("status", "unknown")
     _log.info("webhook.after", call_sid=form["CallSid"], outcome=status)
@@ -113,7 +117,11 @@ def _status(request: web.Request, state: ServerState, form: Form) -> web.Respons
     """How the call itself goes: ringing, in-progress, completed."""
     del request
     state.counters["call_status"] += 1
-    _log.info("webhook.status", call_sid=form["CallSid"], status=_short(form.get("CallStatus")))
+    status = _short(form.get("CallStatus"))
+    _log.info("webhook.status", call_sid=form["CallSid"], status=status)
+    entry = state.registry.get(form["CallSid"])
+    if entry is not None and status in _FINAL_STATUSES:
+        entry.followed_up.set()
     return web.Response(status=204)
 
 

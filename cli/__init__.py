@@ -5,6 +5,8 @@ from __future__ import annotations
 __all__ = ["app", "main"]
 
 import os
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
@@ -22,9 +24,19 @@ app = typer.Typer(
 )
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"offhook {version('offhook')}")
+        raise typer.Exit
+
+
 @app.callback()
-def _offhook() -> None:
-    """Keeps the commands named, even while there is only one."""
+def _offhook(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """A self-hosted real-time media bridge for phone calls."""
 
 
 app.command("bench")(bench)

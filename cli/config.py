@@ -38,10 +38,14 @@ def check(
     from offhook.config.assistant_loading import load_assistant
     from offhook.config.errors import ConfigError
     from offhook.config.settings import load_settings
+    from offhook.config.settings_checks import contradictions, notices
 
     problems: list[ConfigProblem] = []
     try:
-        load_settings()
+        settings = load_settings()
+        problems += contradictions(settings)
+        for notice in notices(settings):
+            typer.echo(f"settings: note: {notice}")
     except ConfigError as error:
         problems += error.problems
     for file in files or []:

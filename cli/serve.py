@@ -20,7 +20,8 @@ def serve(
     ] = None,
     host: Annotated[str | None, typer.Option(help="Where to listen (HOST; default 127.0.0.1).")] = None,
     port: Annotated[
-        int | None, typer.Option(help="The one port of webhook and stream (PORT; default 8080).")
+        int | None,
+        typer.Option(help="The one port of webhook and stream (PORT; default 8080)."),
     ] = None,
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Serve requests that nobody signed, from anywhere.")
@@ -32,17 +33,14 @@ def serve(
     """
     from offhook.bridge.app import run_server
     from offhook.config.errors import OffhookError
-    from offhook.config.settings import load_settings
+    from offhook.config.settings import load_settings, with_options
 
     from .logs import configure_logs
 
     configure_logs()
     given = {"host": host, "port": port, "insecure": insecure or None}
     try:
-        settings = load_settings()
-        settings = settings.model_copy(
-            update={name: value for name, value in given.items() if value is not None}
-        )
+        settings = with_options(load_settings(), given)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(run_server(settings, assistant, assistants))
     except (OffhookError, OSError) as error:

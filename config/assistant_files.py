@@ -42,6 +42,10 @@ class AssistantFiles:
         folder: Path | None = None,
         problems: Callable[[ConfigError], None] = lambda _: None,
     ) -> None:
+        """Raises ConfigError for a folder that is not there."""
+        if folder is not None and not folder.is_dir():
+            message = "is no folder." if folder.exists() else "is not there."
+            raise ConfigError([ConfigProblem(str(folder), "", message, "Name a folder of assistant files.")])
         self._default, self._folder, self._problems = default, folder, problems
         self._kept: dict[Path, _Kept] = {}
 
@@ -77,7 +81,8 @@ class AssistantFiles:
         if self._folder is None:
             raise _unknown(name, "is not there: only the default assistant is served.", "")
         known = self.names()
-        fix = did_you_mean(name, known) or (f"There are: {', '.join(known)}." if known else "")
+        there_are = f"There are: {', '.join(known)}." if known else ""
+        fix = f"{did_you_mean(name, known)} {there_are}".strip()
         raise _unknown(name, f"has no file in {self._folder}.", fix)
 
     def _fresh(self, path: Path) -> Assistant:

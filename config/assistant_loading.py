@@ -27,6 +27,8 @@ def load_assistant(path: Path) -> Assistant:
     ConfigError with all that is wrong.
     """
     source = str(path)
+    if path.is_dir():
+        raise ConfigError([ConfigProblem(source, "", "is a folder.", f"Name its files: {path / '*.yaml'}.")])
     if path.suffix not in (".yaml", ".yml", ".json"):
         problem = ConfigProblem(source, "", "is neither .yaml nor .json.", "Rename it.")
         raise ConfigError([problem])
@@ -57,6 +59,9 @@ def _assistant(document: Document, source: str) -> Assistant:
     if not isinstance(document.data, dict):
         found = "is empty" if document.data is None else "does not hold `key: value` pairs"
         raise ConfigError([ConfigProblem(source, "", f"{found}.", "Write at least `name: ...`.")])
+    if "steps" in document.data:
+        message = "is the script of a simulated call, not an assistant."
+        raise ConfigError([ConfigProblem(source, "", message, "Give it to `offhook call --script`.")])
     translation = translate(document.data, Assistant)
     assistant, found_problems = _validated(translation)
     problems = [_placed(source, document, *problem) for problem in found_problems]

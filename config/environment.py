@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Found", "Variable", "read_variables"]
+__all__ = ["Found", "Layer", "Variable", "read_variables"]
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +13,19 @@ from .section import did_you_mean
 
 _OWN_PREFIX = "OFFHOOK_"
 _LARGEST_SECRET_BYTES = 1 << 16
+_SHORT_NAME, _LONG_NAME = 6, 12
+"""Letters of a name; see `_is_near`."""
 
-Layer = tuple[str, Mapping[str, str]]
-"""Where the variables come from ("environment" or a file's name), and the variables."""
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """Variables of one place."""
+
+    source: str
+    """"environment", or the file's name."""
+    values: Mapping[str, str]
+    ours_alone: bool = False
+    """Few other programs put variables there: a name that is almost one of ours was meant to be it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +52,19 @@ def read_variables(
     found: dict[str, Found] = {}
     problems: list[ConfigProblem] = []
     for variable in variables:
-        for source, values in layers:
-            given = _given(variable, values)
+        for layer in layers:
+            given = _given(variable, layer.values)
             if not given:
                 continue
-            value = _only(given, source, values, problems)
+            value = _only(given, layer.source, layer.values, problems)
             if value is not None:
                 found[variable.field] = value
             break
     known = {name for variable in variables for name in _spellings(variable)}
-    for source, values in layers:
-        problems += _misspelled(source, values, known)
+    for layer in layers:
+        problems += _misspelled(layer.source, layer.values, known)
+        if layer.ours_alone:
+            problems += _near_misses(layer.source, layer.values, known)
     return found, problems
 
 
@@ -103,8 +115,43 @@ def _file_text(path: Path) -> str:
 
 
 def _misspelled(source: str, values: Mapping[str, str], known: set[str]) -> Iterator[ConfigProblem]:
-    own = {name for name in known if name.startswith(_OWN_PREFIX) and not name.endswith("_FILE")}
+    own = sorted(name for name in known if name.startswith(_OWN_PREFIX) and not name.endswith("_FILE"))
     for name in sorted(values):
         if name.startswith(_OWN_PREFIX) and name not in known and values[name].strip():
-            fix = did_you_mean(name, own) or f"Known are: {', '.join(sorted(own))}."
+            fix = did_you_mean(name, own) or f"Known are: {', '.join(own)}."
             yield ConfigProblem(source, name, "is not a setting.", fix)
+
+
+def _near_misses(source: str, values: Mapping[str, str], known: set[str]) -> Iterator[ConfigProblem]:
+    """Find names of other programs that are so close to one of ours that they are none of theirs."""
+    for name in sorted(values):
+        numbered = name.rstrip("_0123456789") in known
+        if name in known or numbered or name.startswith(_OWN_PREFIX) or not values[name].strip():
+            continue
+        meant = next((choice for choice in sorted(known) if _is_near(_letters(name), _letters(choice))), None)
+        if meant is not None:
+            yield ConfigProblem(source, name, "is not a setting.", f"Did you mean `{meant}`?")
+
+
+def _letters(name: str) -> str:
+    return name.upper().replace("_", "")
+
+
+def _is_near(given: str, known: str) -> bool:
+    """One slip of the keyboard apart, in long names two; short names are too easily others' own."""
+    allowed = 2 if len(known) >= _LONG_NAME else 1 if len(known) >= _SHORT_NAME else 0
+    return abs(len(given) - len(known)) <= allowed and _edits(given, known) <= allowed
+
+
+def _edits(one: str, other: str) -> int:
+    """Letters to put in, leave out, replace or swap: the optimal string alignment distance."""
+    rows = [list(range(len(other) + 1))]
+    for i, letter in enumerate(one, 1):
+        row = [i]
+        for j, wanted in enumerate(other, 1):
+            cost = min(rows[i - 1][j] + 1, row[j - 1] + 1, rows[i - 1][j - 1] + (letter != wanted))
+            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == wanted:
+                cost = min(cost, rows[i - 2][j - 2] + 1)
+            row.append(cost)
+        rows.append(row)
+    return rows[-1][-1]

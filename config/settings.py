@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Settings", "load_settings"]
+__all__ = ["Settings", "load_settings", "with_options"]
 
 import os
 from collections.abc import Mapping
@@ -11,14 +11,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import (
-    BaseSettings,
-    DotEnvSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from .environment import Variable, read_variables
+from .dotenv_file import read_dotenv
+from .environment import Layer, Variable, read_variables
 from .errors import ConfigError, ConfigProblem
 from .urls import checked_url
 
@@ -151,13 +147,13 @@ def load_settings(environ: Mapping[str, str] | None = None, env_file: Path | Non
     Each variable may be given as `NAME_FILE` with the path of a file that holds the value; empty variables
     count as unset. Raises ConfigError with every problem at once; no message holds a value of a secret.
     """
-    layers: list[tuple[str, Mapping[str, str]]] = [
-        ("environment", os.environ if environ is None else environ)
-    ]
+    layers = [Layer("environment", os.environ if environ is None else environ)]
     problems: list[ConfigProblem] = []
     if env_file is not None and env_file.is_file():
         try:
-            layers.append((str(env_file), _dotenv(env_file)))
+            values, unread = read_dotenv(env_file)
+            layers.append(Layer(str(env_file), values, ours_alone=True))
+            problems += unread
         except (OSError, UnicodeDecodeError) as error:
             problems.append(ConfigProblem(str(env_file), "", f"cannot be read: {error}."))
     found, more = read_variables(_VARIABLES, layers)
@@ -175,15 +171,26 @@ def load_settings(environ: Mapping[str, str] | None = None, env_file: Path | Non
     return settings
 
 
+def with_options(settings: Settings, options: Mapping[str, Any]) -> Settings:
+    """Put a command's options, by field, before the settings; None stands for one that was not given.
+
+    Raises ConfigError with every option that cannot be used.
+    """
+    given = {field: value for field, value in options.items() if value is not None}
+    try:
+        return Settings.model_validate({**settings.model_dump(), **given})
+    except ValidationError as error:
+        problems = []
+        for detail in error.errors(include_url=False, include_input=False):
+            field = str(detail["loc"][0])
+            option = f"--{field.replace('_', '-')}"
+            problems.append(ConfigProblem("options", option, _sentence(detail), _FIXES.get(field, "")))
+        raise ConfigError(problems) from None
+
+
 def _sentence(detail: Mapping[str, Any]) -> str:
     if detail["type"] == "value_error":
         return f"{detail['ctx']['error']}."
     if detail["type"] in _SENTENCES:
         return _SENTENCES[detail["type"]]
     return f"{str(detail['msg']).replace('Input should be', 'must be')}."
-
-
-def _dotenv(path: Path) -> dict[str, str]:
-    """Read a `.env` file; names without `=` count as unset."""
-    variables = DotEnvSettingsSource(Settings, env_file=path, case_sensitive=True).env_vars
-    return {name: value for name, value in variables.items() if value is not None}

@@ -12,6 +12,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+import structlog
 from aiohttp import ClientSession, web
 from bridge_rig import (
     CALL_SID,
@@ -25,6 +26,7 @@ from bridge_rig import (
     start,
     stop,
 )
+from structlog.testing import capture_logs
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -441,3 +443,79 @@ async def test_a_port_that_is_taken_is_an_error_and_leaves_nothing() -> None:
         second = Bridge()
         with pytest.raises(OSError, match="address"):
             await second.server.start("127.0.0.1", house.port)
+
+
+async def from_webhook(house: Bridge, http: ClientSession) -> dict[str, str]:
+    """The stream's parameters that the webhook answers a call with."""
+    async with http.post(f"http://127.0.0.1:{house.port}/voice/inbound", data=FORM) as answer:
+        twiml = ElementTree.fromstring(await answer.text())  # noqa: S314  our own document
+    return {item.attrib["name"]: item.attrib["value"] for item in twiml[0][0]}
+
+
+async def test_a_server_that_stops_still_says_what_follows_its_last_call() -> None:
+    house = Bridge()
+    house.port = await house.server.start("127.0.0.1", 0)
+    async with ClientSession() as http, house.socket() as socket:
+        await begin(socket, **await from_webhook(house, http))
+        await echo(socket, 1, b"x")
+        stopping = asyncio.create_task(house.server.stop(grace_s=20))
+        await socket.send(digit("#"))
+        assert await close_code(socket) == (1000, "finished")
+        await asyncio.sleep(0.2)
+        assert not stopping.done()
+        async with http.post(f"http://127.0.0.1:{house.port}/voice/after", data=FORM) as answer:
+            assert "<Dial" in await answer.text()
+        async with asyncio.timeout(3):
+            await stopping
+
+
+@pytest.mark.parametrize("direct", [True, False], ids=["never answered by our webhook", "already completed"])
+async def test_a_server_does_not_wait_for_a_question_that_nobody_will_ask(direct: bool) -> None:
+    house = Bridge()
+    house.port = await house.server.start("127.0.0.1", 0)
+    async with ClientSession() as http, house.socket() as socket:
+        await begin(socket, **({} if direct else await from_webhook(house, http)))
+        await echo(socket, 1, b"x")
+        await socket.send(stop())
+        await house.settled()
+        if not direct:
+            status = {**FORM, "CallStatus": "completed"}
+            async with http.post(f"http://127.0.0.1:{house.port}/voice/status", data=status) as answer:
+                assert answer.status == 204
+        began = time.monotonic()
+        await house.server.stop()
+        assert time.monotonic() - began < server_module.FOLLOW_UP_S / 2
+
+
+async def test_a_question_that_does_not_come_holds_the_server_up_only_so_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server_module, "FOLLOW_UP_S", 0.3)
+    house = Bridge()
+    house.port = await house.server.start("127.0.0.1", 0)
+    async with ClientSession() as http, house.socket() as socket:
+        await begin(socket, **await from_webhook(house, http))
+        await echo(socket, 1, b"x")
+        await socket.send(stop())
+        async with asyncio.timeout(5):
+            await house.server.stop(grace_s=5)
+
+
+async def test_stopping_twice_stops_once() -> None:
+    house = Bridge()
+    await house.server.start("127.0.0.1", 0)
+    structlog.reset_defaults()  # a command that was tested before may have silenced what is looked for
+    with capture_logs() as logs:
+        await house.server.stop()
+        await house.server.stop()
+    assert [entry["event"] for entry in logs] == ["server.stopped"]
+
+
+async def test_a_refused_assistant_is_a_warning_that_says_why() -> None:
+    async with bridge() as house, house.socket() as socket:
+        with capture_logs() as logs:
+            await begin(socket, assistant="nobody")
+            await close_code(socket)
+    (told,) = [entry for entry in logs if entry.get("rule") == "assistant_refused"]
+    assert told["log_level"] == "warning"
+    assert told["problem"]

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
 import pytest
 from bridge_rig import settings
 from multidict import CIMultiDict
@@ -153,11 +159,20 @@ def test_our_own_page_is_served() -> None:
 
 
 def test_control_behind_a_public_url_needs_the_key() -> None:
-    assert reason(request(), Audience.CONTROL, SIGNED) == "unsigned_public"
+    assert reason(request(), Audience.CONTROL, SIGNED) == "control_key_required"
     for wrong in ("Bearer x", f"Basic {control_key(TOKEN)}", f"Bearer {TOKEN}", "\udcff"):
-        assert reason(request(Authorization=wrong), Audience.CONTROL, SIGNED) == "unsigned_public"
+        assert reason(request(Authorization=wrong), Audience.CONTROL, SIGNED) == "control_key_required"
     key = f"Bearer {control_key(TOKEN)}"
     assert reason(request("203.0.113.9", "x", Authorization=key), Audience.CONTROL, SIGNED) is None
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="the page's command needs openssl")
+def test_the_page_says_how_to_make_the_control_key() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "events.md").read_text(encoding="utf-8")
+    (recipe,) = re.findall(r"^KEY=\$\((.*)\)$", page, re.MULTILINE)
+    environ = {**os.environ, "TWILIO_AUTH_TOKEN": TOKEN}
+    done = subprocess.run(["sh", "-c", recipe], capture_output=True, text=True, env=environ, check=True)
+    assert done.stdout.strip() == control_key(TOKEN)
 
 
 def test_the_control_key_opens_nothing_else() -> None:

@@ -94,7 +94,7 @@ def test_only_plain_names_are_looked_for(files: AssistantFiles, name: str) -> No
 
 
 def test_an_unknown_name_is_told_with_those_that_are_there(files: AssistantFiles) -> None:
-    with pytest.raises(ConfigError, match="Did you mean `shop`"):
+    with pytest.raises(ConfigError, match="Did you mean `shop`\\? There are: bank, shop"):
         files.current("shopp")
     with pytest.raises(ConfigError, match="bank, shop"):
         files.current("zebra")

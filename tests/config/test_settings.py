@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from offhook.config.errors import ConfigError, ConfigProblem
-from offhook.config.settings import Settings, load_settings
+from offhook.config.settings import Settings, load_settings, with_options
+from offhook.config.settings_checks import contradictions, notices
 
 
 def problems_of(environ: dict[str, str], env_file: Path | None = None) -> dict[str, ConfigProblem]:
@@ -246,3 +247,87 @@ def test_networks_of_local_peers_are_read_and_a_bad_one_is_named() -> None:
     with pytest.raises(ConfigError, match="OFFHOOK_LOCAL_PEERS") as raised:
         load_settings({"OFFHOOK_LOCAL_PEERS": "172.16.0.0/99"}, None)
     assert "172.16.0.0/12, separated by commas" in str(raised.value)
+
+
+# ------------------------------------------------------------------------ lines of .env
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "said"),
+    [
+        ("HOST=a\nPORT 8081\n", ":2", "is no variable"),
+        ("\n\nnonsense\nHOST=a\n", ":3", "has no `=`"),
+        ('# port\nPORT="8081\nHOST=a\n', ":2", "not closed"),
+    ],
+)
+def test_a_line_of_env_that_is_no_variable_is_told_with_its_place(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str, place: str, said: str
+) -> None:
+    env = tmp_path / ".env"
+    env.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_settings({}, env)
+    (problem,) = caught.value.problems
+    assert problem.source == f"{env}{place}"
+    assert said in problem.message
+    assert not caplog.records
+
+
+def test_env_files_keep_quotes_comments_export_and_references(tmp_path: Path) -> None:
+    env = tmp_path / ".env"
+    env.write_text("\ufeffexport HOST='a' # here\n\nBASE=https://b.example\nPUBLIC_URL=${BASE}/x\n# end")
+    settings = load_settings({}, env)
+    assert (settings.host, settings.public_url) == ("a", "https://b.example/x")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("TWILO_AUTH_TOKEN", "TWILIO_AUTH_TOKEN"),
+        ("twilio_auth_token", "TWILIO_AUTH_TOKEN"),
+        ("PUBLIC_URLL", "PUBLIC_URL"),
+        ("PUBLIC_ULR", "PUBLIC_URL"),
+        ("OFFHOOK_MAX_CALS", "OFFHOOK_MAX_CALLS"),
+    ],
+)
+def test_a_name_in_env_that_is_almost_ours_is_told(tmp_path: Path, name: str, meant: str) -> None:
+    env = tmp_path / ".env"
+    env.write_text(f"{name}=1\n")
+    assert problems_of({}, env)[name].fix == f"Did you mean `{meant}`?"
+
+
+@pytest.mark.parametrize(
+    "name", ["DATABASE_URL", "HOSTS", "POST", "TWILIO_API_TOKEN", "OLD_PUBLIC_URL", "WEBHOOK_URL_2"]
+)
+def test_other_programs_names_in_env_are_let_be(tmp_path: Path, name: str) -> None:
+    env = tmp_path / ".env"
+    env.write_text(f"{name}=1\n")
+    assert load_settings({}, env) == Settings()
+
+
+def test_the_environment_may_hold_names_that_are_almost_ours() -> None:
+    assert load_settings({"PUBLIC_URLL": "1"}, None) == Settings()
+
+
+# ---------------------------------------------------------------- options and what goes together
+
+
+def test_options_go_before_settings_and_are_checked_like_them() -> None:
+    settings = load_settings({"HOST": "::1", "TWILIO_AUTH_TOKEN": "t"}, None)
+    changed = with_options(settings, {"port": 1, "host": None, "insecure": True})
+    assert (changed.port, changed.host, changed.insecure) == (1, "::1", True)
+    assert changed.twilio_auth_token == settings.twilio_auth_token
+    with pytest.raises(ConfigError, match="options: --port: ") as caught:
+        with_options(settings, {"port": 99_999, "host": ""})
+    assert [problem.key for problem in caught.value.problems] == ["--port", "--host"]
+
+
+def test_a_token_needs_a_public_url_and_the_other_way_round_is_noted() -> None:
+    token, url = {"TWILIO_AUTH_TOKEN": "t"}, {"PUBLIC_URL": "https://a.example"}
+    assert [problem.key for problem in contradictions(load_settings(token, None))] == ["PUBLIC_URL"]
+    assert "every call is refused" in notices(load_settings(url, None))[0]
+    both = load_settings({**token, **url}, None)
+    assert (contradictions(both), notices(both)) == ([], [])
+    insecure = load_settings({**token, "OFFHOOK_INSECURE": "1"}, None)
+    assert contradictions(insecure) == []
+    assert "nobody signed" in notices(insecure)[0]
