@@ -5,7 +5,6 @@ from __future__ import annotations
 __all__ = ["CallCommand", "call"]
 
 import asyncio
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ import typer
 from typer.core import TyperCommand
 
 if TYPE_CHECKING:
+    from offhook.config.settings import Settings
     from offhook.lab.call_result import CallPlan, CallResult
     from offhook.lab.script import Press, Say, Script
 
@@ -68,8 +68,9 @@ def call(
     Without --url or --webhook a server is started here for the one call.
 
     --say, --wav, --dtmf and --script may be repeated, and are done in the order given.
+    With none of them the caller hears the greeting out and hangs up.
 
-    TWILIO_AUTH_TOKEN, if it is set, signs the requests.
+    TWILIO_AUTH_TOKEN, if it is set, signs the requests and opens the server's log of the call.
 
     Exit code 1: an expectation was not met or the call broke; 2: the call could not be placed.
     """
@@ -84,10 +85,19 @@ def call(
         raise typer.BadParameter("give --url or --webhook, not both")
     if assistant and (url or webhook):
         raise typer.BadParameter("--assistant is for the server that is started without --url and --webhook")
+    if record and not record.absolute().parent.parent.is_dir():
+        raise typer.BadParameter(
+            f"--record makes one folder at most, and {record.parent.parent} is not there"
+        )
+    if any(not text.strip() for text in say or []):
+        raise typer.BadParameter("--say needs something to say; to stay silent, leave it out")
     given = {"say": say or [], "wav": wav or [], "dtmf": dtmf or [], "script": script or []}
     try:
+        from offhook.config.settings import load_settings
         from offhook.lab.call_result import CallPlan
 
+        settings = load_settings()
+        token = settings.twilio_auth_token
         plan = CallPlan(
             script=_script([name for name in context.meta[_ORDER] if name in _ACTIONS], given),
             webhook=webhook,
@@ -95,10 +105,10 @@ def call(
             parameters=_parameters(param or [], url),
             from_number=from_number,
             to_number=to_number,
-            auth_token=os.environ.get("TWILIO_AUTH_TOKEN") or None,
+            auth_token=token.get_secret_value() if token else None,
             record=record,
         )
-        result = asyncio.run(_place(plan, assistant, quiet=as_json))
+        result = asyncio.run(_place(plan, settings, assistant, quiet=as_json))
     except ConfigError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(_TROUBLE) from error
@@ -111,7 +121,7 @@ def call(
 
 def _script(order: Sequence[str], given: dict[str, Any]) -> Script:
     """One script of all that was given, in order. Raises ConfigError."""
-    from offhook.lab.script import Press, Say, spoken_script
+    from offhook.lab.script import KEYS, Press, Say, spoken_script
     from offhook.lab.script_file import load_script
 
     values = {name: iter(given[name]) for name in _ACTIONS}
@@ -121,6 +131,8 @@ def _script(order: Sequence[str], given: dict[str, Any]) -> Script:
         if name == "script":
             actions.append(load_script(value))
         elif name == "dtmf":
+            if not value or set(value) - KEYS:
+                raise typer.BadParameter(f"--dtmf {value!r} is not made of the keys 0-9 * # A-D")
             actions.append(Press(value))
         else:
             actions.append(Say(text=value) if name == "say" else Say(wav=value))
@@ -136,7 +148,7 @@ def _parameters(given: Sequence[str], url: str | None) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-async def _place(plan: CallPlan, assistant: Path | None, *, quiet: bool) -> CallResult:
+async def _place(plan: CallPlan, settings: Settings, assistant: Path | None, *, quiet: bool) -> CallResult:
     """Place the call, to a server of its own if the plan names none."""
     from dataclasses import replace
 
@@ -152,12 +164,10 @@ async def _place(plan: CallPlan, assistant: Path | None, *, quiet: bool) -> Call
     if plan.url or plan.webhook:
         return await place_call(plan, clock, watch=watch)
     from offhook.bridge.app import serve_in_process
-    from offhook.config.settings import load_settings
 
     # Nobody outside reaches this server: neither signatures nor a public address are of use.
     private = {"public_url": None, "twilio_auth_token": None, "host": "127.0.0.1"}
-    settings = load_settings().model_copy(update=private)
-    async with serve_in_process(settings, assistant) as server:
+    async with serve_in_process(settings.model_copy(update=private), assistant) as server:
         there = replace(plan, webhook=server.webhook_url, auth_token=None)
         return await place_call(there, clock, watch=watch)
 

@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from offhook.bridge.trust import control_key
+
 _ANSWER_WITHIN_S = 3.0
 _SETTLE_ATTEMPTS = 20
 _SETTLE_STEP_S = 0.15
@@ -51,10 +53,16 @@ def control_url(address: str) -> str:
 
 
 class BridgeLog:
-    """Reads the log of one call; every failure means that there is no log."""
+    """Reads the log of one call; every failure means that there is no log.
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, call_sid: str) -> None:
+    With `auth_token`, Twilio's, each request carries the control key that the bridge derives from the same.
+    """
+
+    def __init__(
+        self, session: aiohttp.ClientSession, url: str, call_sid: str, auth_token: str | None = None
+    ) -> None:
         self._session, self._url = session, f"{url}/{call_sid}"
+        self._headers = {"Authorization": f"Bearer {control_key(auth_token)}"} if auth_token else {}
 
     async def watch(self, on_event: Callable[[BridgeEvent], None]) -> None:
         """Pass on each event as it happens until the stream of events ends or the task is cancelled."""
@@ -64,7 +72,10 @@ class BridgeLog:
                 # The bridge knows the call once it has read `start`.
                 await asyncio.sleep(_SETTLE_STEP_S)
                 async with self._session.get(
-                    f"{self._url}/events", timeout=timeout, read_bufsize=_BUFFER_BYTES
+                    f"{self._url}/events",
+                    headers=self._headers,
+                    timeout=timeout,
+                    read_bufsize=_BUFFER_BYTES,
                 ) as answer:
                     if answer.status == 200 and answer.content_type == "text/event-stream":
                         return await _read_stream(answer.content, on_event)
@@ -89,7 +100,7 @@ class BridgeLog:
     async def _fetch(self) -> tuple[BridgeEvent, ...] | None:
         try:
             timeout = aiohttp.ClientTimeout(total=_ANSWER_WITHIN_S)
-            async with self._session.get(self._url, timeout=timeout) as answer:
+            async with self._session.get(self._url, headers=self._headers, timeout=timeout) as answer:
                 if answer.status != 200 or answer.content_type != "application/json":
                     return None
                 record = await answer.json()

@@ -31,7 +31,7 @@ class CallPlan:
     from_number: str = "+15005550006"
     to_number: str = "+15005550001"
     auth_token: str | None = field(default=None, repr=False)
-    """Twilio's auth token, to sign requests with."""
+    """Twilio's auth token, to sign requests with and to read the bridge's log."""
     record: Path | None = None
     """Where the stereo recording goes."""
     recognise: bool = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Act", "ScriptedCaller", "SpokenUtterance", "StepFailure"]
+__all__ = ["Act", "PressedKeys", "ScriptedCaller", "SpokenUtterance", "StepFailure"]
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -35,6 +35,8 @@ class StepFailure:
     """Index in the script."""
     at_ms: int
     reason: str
+    name: str = ""
+    """What the script's owner calls the step; empty for its number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,16 @@ class SpokenUtterance:
 
     step: int
     text: str
+    start_ms: int
+    end_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class PressedKeys:
+    """The keys of a `dtmf` that were pressed, the first at `start_ms`, the last at `end_ms`."""
+
+    step: int
+    digits: str
     start_ms: int
     end_ms: int
 
@@ -56,6 +68,7 @@ class ScriptedCaller:
         self._quiet_since_ms = 0
         self._acts = self._run()
         self.spoken: list[SpokenUtterance] = []
+        self.pressed: list[PressedKeys] = []
         self.failures: list[StepFailure] = []
         self.steps_done = 0
 
@@ -72,6 +85,10 @@ class ScriptedCaller:
     def utterances(self) -> tuple[Utterance, ...]:
         """What the caller said so far, by its audible edges."""
         return tuple(u for u in map(self._audible_part, self.spoken) if u is not None)
+
+    def key_presses(self) -> tuple[Utterance, ...]:
+        """The keys the caller pressed so far."""
+        return tuple(Utterance(p.digits, p.start_ms, p.end_ms, p.step, keyed=True) for p in self.pressed)
 
     def first_act(self) -> Act:
         """What the caller does in the first 20 ms."""
@@ -97,9 +114,7 @@ class ScriptedCaller:
         elif isinstance(step, Say):
             yield from self._say(index, step)
         elif isinstance(step, Press):
-            for digit in step.digits:
-                yield Act(digit=digit)
-                yield from self._rest(_KEY_MS - FRAME_MS)
+            yield from self._press(index, step)
         elif isinstance(step, Silence):
             yield from self._rest(round(step.duration_s * 1000))
         elif isinstance(step, HangUp):
@@ -142,6 +157,18 @@ class ScriptedCaller:
             yield Act(frame.ljust(FRAME_BYTES, b"\xff"))
         self._quiet_since_ms = self.now_ms
 
+    def _press(self, index: int, step: Press) -> Iterator[Act]:
+        start_ms = self.now_ms
+        for count, digit in enumerate(step.digits, 1):
+            self._quiet_since_ms = self.now_ms + FRAME_MS
+            pressed = PressedKeys(index, step.digits[:count], start_ms, self.now_ms)
+            self.pressed[len(self.pressed) - (count > 1) :] = [pressed]
+            if count == len(step.digits):
+                # An agent may act on the last key before the caller's thumb has left it.
+                self.steps_done = index + 1
+            yield Act(digit=digit)
+            yield from self._rest(_KEY_MS - FRAME_MS)
+
     def _await_cut_in(self, index: int, after_ms: int) -> Iterator[Act]:
         give_up_ms = self.now_ms + after_ms + 20_000
         while self.now_ms < give_up_ms:
@@ -162,4 +189,4 @@ class ScriptedCaller:
         return Utterance(spoken.text, first, min(inside[-1].end_ms, spoken.end_ms), spoken.step)
 
     def _fail(self, index: int, reason: str) -> None:
-        self.failures.append(StepFailure(index, self.now_ms, reason))
+        self.failures.append(StepFailure(index, self.now_ms, reason, self._script.step_name(index)))

@@ -14,6 +14,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from .twilio_error import numbered
+
 _INVALID_MESSAGE = 31951
 _MALFORMED_MESSAGE = 31950
 _FIELDS = {
@@ -51,7 +53,7 @@ class Refusal:
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.code}: {self.reason}"
+        return numbered(self.code, self.reason)
 
 
 SentMessage = AudioSent | MarkSent | BufferCleared

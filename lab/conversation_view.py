@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from .call_result import CallResult, LiveLine
+from .dialling import told_ending
 from .expectations import Verdict
 from .figures import Stage, TurnFigures
 
@@ -40,7 +41,8 @@ class ConversationView:
         self._show_ending(result)
         self._show_verdicts(result.expectations)
         for failure in result.failures:
-            self._print(Text(f"FAILED  step {failure.step + 1}: {failure.reason}", style="bold red"))
+            name = failure.name or f"step {failure.step + 1}"
+            self._print(Text(f"FAILED  {name}: {failure.reason}", style="bold red"))
         for warning in result.warnings:
             self._print(Text(f"warning {warning}", style="yellow"))
         if result.recording:
@@ -51,9 +53,10 @@ class ConversationView:
 
     def _show_turn(self, turn: TurnFigures) -> None:
         heard = f"{turn.response_ms} ms" if turn.response_ms is not None else "no answer"
-        title = Text(f'\nturn {turn.turn}  "{turn.said}"', style="bold")
+        said, end = (f"keys {turn.said}", "key") if turn.keyed else (f'"{turn.said}"', "sound")
+        title = Text(f"\nturn {turn.turn}  {said}", style="bold")
         self._print(title)
-        line = f"  from the caller's last sound to the agent's first: {heard}"
+        line = f"  from the caller's last {end} to the agent's first{' sound' * turn.keyed}: {heard}"
         if turn.from_decision_ms is not None:
             line += f"; from the end-of-turn decision: {turn.from_decision_ms} ms"
         self._print(Text(line))
@@ -63,11 +66,13 @@ class ConversationView:
 
     def _show_ending(self, result: CallResult) -> None:
         reason = f" ({result.end_reason})" if result.end_reason else ""
+        how = told_ending(result.ended_by)
+        how = how if how.startswith("ended") else f"ended: {how}"
         lost_ms = sum(underrun.length_ms for underrun in result.underruns)
         counts = result.counts
         self._print(
             Text(
-                f"\nended by {result.ended_by}{reason} after {result.duration_ms / 1000:.1f} s; "
+                f"\n{how}{reason} after {result.duration_ms / 1000:.1f} s; "
                 f"{counts.agent_frames} agent frames, {len(result.underruns)} underruns ({lost_ms} ms), "
                 f"{counts.marks_echoed}/{counts.marks} marks echoed, {counts.clears} clears"
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["CallLeg", "Ending", "Webhook", "follow"]
+__all__ = ["CallLeg", "Ending", "Webhook", "follow", "told_ending"]
 
 import asyncio
 import random
@@ -14,11 +14,11 @@ from urllib.parse import urlencode, urlsplit
 import aiohttp
 from yarl import URL
 
-from offhook.config.errors import ProtocolError
 from offhook.pipeline.clock import Clock
 
 from .phone import StreamEnd
 from .signature import sign
+from .twilio_error import twilio_error
 from .twiml import ConnectStream, Dial, Hangup, Pause, Redirect, SayText, Verb, parse_twiml
 
 _ANSWER_WITHIN_S = 15.0
@@ -86,7 +86,7 @@ class Webhook:
         self, url: str, form: dict[str, str], method: str, *, wants_twiml: bool = True
     ) -> bytes:
         if urlsplit(url).scheme not in ("http", "https"):
-            raise ProtocolError(f"11100: {url!r} is not an http or https URL")
+            raise twilio_error(11100, f"{url!r} is not an http or https URL")
         # A GET carries its parameters in the URL, and the URL is what is signed.
         fields = form if method == "POST" else {}
         if method == "GET":
@@ -103,22 +103,22 @@ class Webhook:
                 body = await answer.content.read(_MAX_BYTES + 1)
                 return _checked(answer, body, url) if wants_twiml else _accepted(answer, url, body)
         except TimeoutError as error:
-            raise ProtocolError(f"11205: no answer from {url} within {_ANSWER_WITHIN_S:g} s") from error
+            raise twilio_error(11205, f"no answer from {url} within {_ANSWER_WITHIN_S:g} s") from error
         except aiohttp.ClientError as error:
-            raise ProtocolError(f"11205: no connection to {url}: {error}") from error
+            raise twilio_error(11205, f"no connection to {url}: {error}") from error
 
 
 def _accepted(answer: aiohttp.ClientResponse, url: str, body: bytes) -> bytes:
     if answer.status >= 400:
         said = body[:200].decode(errors="replace").strip()
-        raise ProtocolError(f"11200: {url} answered {answer.status}" + (f": {said}" if said else ""))
+        raise twilio_error(11200, f"{url} answered {answer.status}" + (f": {said}" if said else ""))
     return body
 
 
 def _checked(answer: aiohttp.ClientResponse, body: bytes, url: str) -> bytes:
     _accepted(answer, url, body)
     if answer.content_type not in ("text/xml", "application/xml"):
-        raise ProtocolError(f"12300: {url} answered {answer.content_type}, not text/xml")
+        raise twilio_error(12300, f"{url} answered {answer.content_type}, not text/xml")
     return body
 
 
@@ -129,6 +129,14 @@ class Ending:
     by: Literal["caller", "agent", "transfer", "lost", "limit"]
     reason: str = ""
     transferred_to: str | None = None
+
+
+def told_ending(by: str) -> str:
+    """How the call ended as words, from `Ending.by`: "ended by agent", "the line was lost"."""
+    return _TOLD_ENDINGS.get(by, f"ended by {by}")
+
+
+_TOLD_ENDINGS = {"lost": "the line was lost", "limit": "its time was up"}
 
 
 @dataclass(slots=True)
@@ -205,7 +213,7 @@ async def _connect(run: _Run, verb: ConnectStream) -> tuple[Verb, ...] | Ending 
 async def _fetch(run: _Run, url: str, status: str, method: str = "POST") -> tuple[Verb, ...]:
     run.documents += 1
     if run.documents > _MAX_DOCUMENTS:
-        raise ProtocolError(f"11200: the call was redirected more than {_MAX_DOCUMENTS} times")
+        raise twilio_error(11200, f"the call was redirected more than {_MAX_DOCUMENTS} times")
     return await run.webhook.fetch(url, status, method)
 
 

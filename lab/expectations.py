@@ -18,7 +18,7 @@ from typing import Any
 
 from .agent_words import HeardSpeech
 from .bridge_log import BridgeEvent
-from .dialling import Ending
+from .dialling import Ending, told_ending
 from .hearing import BargeIn, Sound, Utterance, first_sound_after
 from .script import Expect, Say, Script, ToolExpectation
 
@@ -95,7 +95,7 @@ def _judge_step(step: int, expect: Expect, evidence: Evidence) -> Iterator[Verdi
     if expect.agent_silent_within_ms is not None:
         yield _judge_silence(step, expect.agent_silent_within_ms, window, evidence)
     if expect.ended_by is not None:
-        detail = f"ended by {evidence.ending.by}" + (f": {r}" if (r := evidence.ending.reason) else "")
+        detail = told_ending(evidence.ending.by) + (f": {r}" if (r := evidence.ending.reason) else "")
         met = evidence.ending.by == expect.ended_by
         yield Verdict(step, f"ended by {expect.ended_by}", met, EAR, "" if met else detail)
 

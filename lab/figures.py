@@ -10,7 +10,7 @@ from typing import Any
 
 from .bridge_log import BridgeEvent
 from .carrier import Gap
-from .hearing import Sound, Utterance, first_sound_after, response_ms
+from .hearing import FRAME_MS, Sound, Utterance, first_sound_after, response_ms
 
 FIRST_PARTIAL_TARGET_MS = 200
 FIRST_TOKEN_TARGET_MS = 400
@@ -38,19 +38,21 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class TurnFigures:
-    """One utterance of the caller's and what followed."""
+    """One utterance of the caller's, or one row of keys, and what followed."""
 
     turn: int
     """Counted from 1."""
     said: str
     last_sound_ms: int
-    """The caller's last audible sound, caller media time."""
+    """The caller's last audible sound or last key, caller media time."""
     response_ms: int | None
     """From there to the first agent audio heard; None if there was no answer before the next utterance."""
     from_decision_ms: int | None
     """From the bridge's end-of-turn decision to the first agent audio heard; None if unknown."""
     stages: tuple[Stage, ...] = ()
     """As the bridge reports them; empty for a bridge that does not."""
+    keyed: bool = False
+    """Keys were pressed and nothing was said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,8 @@ class Underrun:
 def turn_figures(
     utterances: Sequence[Utterance], agent: Sequence[Sound], events: Sequence[BridgeEvent]
 ) -> tuple[TurnFigures, ...]:
-    """The figures of every utterance."""
+    """The figures of every utterance; those of spoken words and of keys may come in any order."""
+    utterances = sorted(utterances, key=lambda utterance: utterance.first_sound_ms)
     return tuple(_one_turn(index, utterances, agent, events) for index in range(len(utterances)))
 
 
@@ -74,7 +77,9 @@ def _one_turn(
     utterance = utterances[index]
     until = utterances[index + 1].first_sound_ms if index + 1 < len(utterances) else None
     answer = first_sound_after(agent, utterance.last_sound_ms, until)
-    timeline = _timeline(events, utterance.first_sound_ms, until)
+    # What is decided once the answer is heard is another turn's, such as one the script knows nothing of.
+    decided_by = answer.start_ms + FRAME_MS if answer else until
+    timeline = _timeline(events, utterance.first_sound_ms, decided_by)
     decided = _moment(timeline, "end_of_turn_ms")
     stages = _stages(utterance, timeline, answer) + _tools(events, utterance.first_sound_ms, until)
     return TurnFigures(
@@ -84,6 +89,7 @@ def _one_turn(
         response_ms=response_ms(utterances, index, agent),
         from_decision_ms=answer.start_ms - decided if answer and decided is not None else None,
         stages=stages,
+        keyed=utterance.keyed,
     )
 
 

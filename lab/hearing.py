@@ -43,14 +43,16 @@ class Sound:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """Something the caller said, as it was audible on the line."""
+    """Something the caller said, as it was audible on the line, or keyed in."""
 
     text: str
-    """What the script says, or the name of the file; empty where unknown."""
+    """What the script says, the name of the file, or the keys; empty where unknown."""
     first_sound_ms: int
     last_sound_ms: int
     step: int = 0
     """Index of the script's step."""
+    keyed: bool = False
+    """Keys were pressed and nothing was said."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-__all__ = ["line_of"]
+__all__ = ["is_same_reply", "line_of"]
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .bridge_log import BridgeEvent
 from .call_result import LiveLine
+from .hearing import Sound
+
+_SENTENCE_PAUSE_MS = 1000
+"""A shorter pause of the agent's lies within one reply."""
 
 
 def line_of(event: BridgeEvent) -> LiveLine | None:
@@ -19,6 +23,17 @@ def line_of(event: BridgeEvent) -> LiveLine | None:
     if not text:
         return None
     return LiveLine(event.at_ms, "agent" if event.type == "reply.ended" else "bridge", text)
+
+
+def is_same_reply(agent: Sequence[Sound], caller_acted_ms: int) -> bool:
+    """Whether the agent's latest sound goes on after a pause between sentences.
+
+    It does not if the caller began to speak or to press keys (`caller_acted_ms`) since the sound before.
+    """
+    if len(agent) < 2:
+        return False
+    before, latest = agent[-2:]
+    return latest.start_ms - before.end_ms < _SENTENCE_PAUSE_MS and caller_acted_ms <= before.start_ms
 
 
 def _heard(data: Mapping[str, Any]) -> str:

@@ -16,13 +16,13 @@ from typing import Literal
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
-from offhook.config.errors import ProtocolError
 from offhook.pipeline.clock import Clock
 
 from .caller import Act, ScriptedCaller
 from .carrier import SimulatedCarrier
 from .script import HangUpKind
 from .signature import sign
+from .twilio_error import twilio_error
 
 FRAME_S = 0.02
 _OPEN_TIMEOUT_S = 10.0
@@ -120,13 +120,13 @@ class Phone:
                 write_limit=2 * _UNREAD_BYTES,
             )
         except TimeoutError as error:
-            raise ProtocolError(f"31901: no answer from {url} within {_OPEN_TIMEOUT_S:g} s") from error
+            raise twilio_error(31901, f"no answer from {url} within {_OPEN_TIMEOUT_S:g} s") from error
         except InvalidURI as error:
-            raise ProtocolError(f"31923: {url!r} is not a WebSocket URL") from error
+            raise twilio_error(31923, f"{url!r} is not a WebSocket URL") from error
         except InvalidHandshake as error:
-            raise ProtocolError(f"31920: {url} did not accept the WebSocket: {error}") from error
+            raise twilio_error(31920, f"{url} did not accept the WebSocket: {error}") from error
         except OSError as error:
-            raise ProtocolError(f"31902: no connection to {url}: {error}") from error
+            raise twilio_error(31902, f"no connection to {url}: {error}") from error
 
     async def _talk(self, connection: ClientConnection) -> StreamEnd:
         """Run both directions; the first to end ends the stream."""

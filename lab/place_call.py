@@ -6,7 +6,7 @@ __all__ = ["place_call"]
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, fields, replace
 
@@ -21,14 +21,15 @@ from .call_result import CallPlan, CallResult, LiveLine, TranscriptLine
 from .caller import ScriptedCaller, StepFailure
 from .caller_audio import caller_audio
 from .carrier import CarrierCounts, Gap, SimulatedCarrier
-from .dialling import CallLeg, Ending, Webhook, follow, new_sid
+from .dialling import CallLeg, Ending, Webhook, follow, new_sid, told_ending
 from .expectations import Evidence, judge
 from .figures import find_underruns, turn_figures
-from .hearing import judge_barge_in
-from .live_lines import line_of
+from .hearing import Utterance, judge_barge_in
+from .live_lines import is_same_reply, line_of
 from .phone import Phone, PhoneMoment, StreamEnd
 from .recording import Recording
-from .script import Expect, HangUp, HangUpKind
+from .script import Expect, HangUp, HangUpKind, Press
+from .twilio_error import numbered
 from .twiml import ConnectStream, stream_url
 
 Watch = Callable[[LiveLine], None]
@@ -67,9 +68,12 @@ class _Call:
         self._generator = random.Random(plan.seed)
         self.leg = CallLeg.new(self._generator, plan.from_number, plan.to_number)
         self._webhook = Webhook(session, self.leg, plan.auth_token)
-        self.log = BridgeLog(session, control_url(plan.webhook or plan.url or ""), self.leg.call_sid)
+        self.log = BridgeLog(
+            session, control_url(plan.webhook or plan.url or ""), self.leg.call_sid, plan.auth_token
+        )
         self._recording: Recording | None = None
-        self._spoken = self._sounds = 0
+        self._spoken = self._pressed = self._sounds = 0
+        self._caller_acted_ms = 0
         self.agent_audio = bytearray()
         self.carriers: list[tuple[int, SimulatedCarrier]] = []
         """Each stream's carrier and the caller media time at which it began."""
@@ -154,13 +158,22 @@ class _Call:
         sounds = self.caller.agent_sounds
         if len(sounds) > self._sounds:
             self._sounds = len(sounds)
-            self._watch(LiveLine(sounds[-1].start_ms, "agent", "(speaks)"))
+            if not is_same_reply(sounds, self._caller_acted_ms):
+                self._watch(LiveLine(sounds[-1].start_ms, "agent", "(speaks)"))
 
     def _show_caller(self) -> None:
         if len(self.caller.spoken) > self._spoken:
             self._spoken = len(self.caller.spoken)
             latest = self.caller.spoken[-1]
+            self._caller_acted_ms = latest.start_ms
             self._watch(LiveLine(latest.start_ms, "caller", latest.text))
+        if len(self.caller.pressed) > self._pressed:
+            self._pressed = len(self.caller.pressed)
+            keys = self.caller.pressed[-1]
+            self._caller_acted_ms = keys.start_ms
+            step = self.plan.script.steps[keys.step]
+            digits = step.digits if isinstance(step, Press) else keys.digits
+            self._watch(LiveLine(keys.start_ms, "caller", f"presses {digits}"))
 
     def _on_event(self, event: BridgeEvent) -> None:
         line = line_of(event)
@@ -174,7 +187,8 @@ class _Call:
     def _collect_warnings(self, phone: Phone, carrier: SimulatedCarrier) -> None:
         self.warnings += [str(refusal) for refusal in carrier.refusals]
         if phone.discarded_frames:
-            self.warnings.append(f"31930: {phone.discarded_frames} caller frames the bridge did not read")
+            unread = f"{phone.discarded_frames} caller frames the bridge did not read"
+            self.warnings.append(numbered(31930, unread))
         if phone.late_periods:
             self.warnings.append(f"this machine sent {phone.late_periods} frames more than 20 ms late")
 
@@ -226,6 +240,7 @@ def _result(
     trouble: str,
 ) -> CallResult:
     utterances, agent = call.caller.utterances(), call.caller.agent_sounds
+    pressed = call.caller.key_presses()
     clears_ms = call.clears_ms()
     judged = (judge_barge_in(i, said, agent, clears_ms) for i, said in enumerate(utterances))
     barge_ins = tuple(cut_in for cut_in in judged if cut_in is not None)
@@ -239,8 +254,8 @@ def _result(
         ended_by=ending.by,
         end_reason=ending.reason,
         duration_ms=call.caller.now_ms,
-        transcript=_transcript(evidence),
-        turns=turn_figures(utterances, agent, events),
+        transcript=_transcript(evidence, pressed),
+        turns=turn_figures(utterances + pressed, agent, events),
         barge_ins=barge_ins,
         underruns=find_underruns(call.gaps(), utterances, events),
         expectations=verdicts,
@@ -255,16 +270,22 @@ def _result(
 
 def _failures(call: _Call, ending: Ending) -> tuple[StepFailure, ...]:
     """Steps that went wrong, and the first that was never come to."""
-    failures, done = list(call.caller.failures), call.caller.steps_done
-    for index, step in enumerate(call.plan.script.steps[done:], done):
+    failures, done, script = list(call.caller.failures), call.caller.steps_done, call.plan.script
+    by_agent = ending.by in ("agent", "transfer")
+    if by_agent and script.complete_at is not None and done >= script.complete_at:
+        return tuple(failures)
+    for index, step in enumerate(script.steps[done:], done):
         if not isinstance(step, Expect | HangUp):
-            reason = f"the call was ended by {ending.by} before this step was done"
-            failures.append(StepFailure(index, call.caller.now_ms, reason))
+            told = told_ending(ending.by)
+            how = f"the call was {told}" if told.startswith("ended") else told
+            reason = f"{how} before this step was done"
+            failures.append(StepFailure(index, call.caller.now_ms, reason, script.step_name(index)))
             break
     return tuple(failures)
 
 
-def _transcript(evidence: Evidence) -> tuple[TranscriptLine, ...]:
+def _transcript(evidence: Evidence, pressed: Sequence[Utterance]) -> tuple[TranscriptLine, ...]:
     lines = [TranscriptLine("caller", u.first_sound_ms, u.text, "script") for u in evidence.utterances]
+    lines += [TranscriptLine("caller", p.first_sound_ms, f"presses {p.text}", "script") for p in pressed]
     lines += [TranscriptLine("agent", h.start_ms, h.text, "recogniser") for h in evidence.heard]
     return tuple(sorted(lines, key=lambda line: line.at_ms))

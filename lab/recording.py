@@ -20,8 +20,8 @@ class Recording:
     """Takes both sides of every 20 ms and keeps a playable WAV file up to date."""
 
     def __init__(self, path: Path) -> None:
-        """Create the file and its folder. Raises OSError."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        """Create the file, and its folder in one that is there. Raises OSError."""
+        path.parent.mkdir(exist_ok=True)
         self._file = path.open("wb")
         self._writer = wav.Writer(self._file, RATE_HZ, 2)
         self._said: list[bytes] = []

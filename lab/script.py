@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "KEYS",
     "Expect",
     "HangUp",
     "HangUpKind",
@@ -29,6 +30,8 @@ ANSWER_PAUSE_S = 2.5
 """So long a pause ends an answer when a tool may still be at work."""
 DEFAULT_WAIT_S = 60.0
 DEFAULT_CALL_S = 180.0
+KEYS = frozenset("0123456789*#ABCD")
+"""The keys of a telephone (ITU-T Q.23)."""
 
 
 class HangUpKind(enum.Enum):
@@ -126,6 +129,14 @@ class Script:
     name: str = "call"
     max_s: float = DEFAULT_CALL_S
     """The caller hangs up after this long in any case."""
+    step_names: tuple[str, ...] = ()
+    """What the caller's owner calls each step, such as `--say "Hello"`; empty for the steps of a file."""
+    complete_at: int | None = None
+    """From this step on the caller only listens on: an agent that ends the call meanwhile misses nothing."""
+
+    def step_name(self, index: int) -> str:
+        """How to speak of a step to whoever wrote it."""
+        return self.step_names[index] if self.step_names else f"step {index + 1}"
 
 
 def spoken_script(actions: Sequence[Say | Press | Script], *, name: str = "call") -> Script:
@@ -133,14 +144,27 @@ def spoken_script(actions: Sequence[Say | Press | Script], *, name: str = "call"
 
     A script among the actions brings its own waits; after one the call ends as it says.
     """
-    steps: list[Step] = []
+    named: list[tuple[Step, str]] = []
     for index, action in enumerate(actions):
         if isinstance(action, Script):
-            steps += action.steps
+            of = f" of script {action.name}" if len(actions) > 1 else ""
+            named += [(step, f"{action.step_name(i)}{of}") for i, step in enumerate(action.steps)]
             continue
         wait = WaitFor("greeting_end") if index == 0 else WaitFor("agent_silent", ANSWER_PAUSE_S)
-        steps += [wait, action]
-    if not actions or not isinstance(actions[-1], Script):
-        steps += [WaitFor("agent_silent", ANSWER_PAUSE_S), HangUp()]
+        named += [(wait, _option(action)), (action, _option(action))]
+    complete_at = None
+    last = actions[-1] if actions else None
+    if not isinstance(last, Script):
+        complete_at = len(named) if last else None
+        after = f"after {_option(last)}" if last else "the greeting"
+        named += [(WaitFor("agent_silent", ANSWER_PAUSE_S), after), (HangUp(), after)]
     longest_s = max((a.max_s for a in actions if isinstance(a, Script)), default=DEFAULT_CALL_S)
-    return Script(tuple(steps), name, longest_s)
+    steps, names = tuple(step for step, _ in named), tuple(name for _, name in named)
+    return Script(steps, name, longest_s, names, complete_at)
+
+
+def _option(action: Say | Press) -> str:
+    """The option of `offhook call` that asks for an action."""
+    if isinstance(action, Press):
+        return f"--dtmf {action.digits}"
+    return f"--wav {action.wav}" if action.wav else f'--say "{action.text}"'

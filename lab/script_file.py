@@ -35,6 +35,7 @@ from .script import (
     DEFAULT_CALL_S,
     DEFAULT_WAIT_S,
     GREETING_PAUSE_S,
+    KEYS,
     Expect,
     HangUp,
     HangUpKind,
@@ -47,7 +48,6 @@ from .script import (
     WaitFor,
 )
 
-_DIGITS = set("0123456789*#ABCD")
 _WAITS = ("greeting_end", "agent_speaks", "agent_silent")
 _ENDERS = ("agent", "caller", "transfer")
 _VERB_KEYS: dict[str, frozenset[str]] = {
@@ -172,7 +172,7 @@ class _ScriptReader:
         digits = data["dtmf"]
         if not isinstance(digits, str):
             self._report(f"{key}.dtmf", f"{digits!r} is a number.", 'Write the keys in quotes: dtmf: "12#".')
-        elif not digits or set(digits) - _DIGITS:
+        elif not digits or set(digits) - KEYS:
             self._report(
                 f"{key}.dtmf", f"{digits!r} has keys that no telephone has.", "Keys are 0-9 * # A-D."
             )

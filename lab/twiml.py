@@ -26,6 +26,8 @@ from urllib.parse import urljoin, urlsplit
 
 from offhook.config.errors import ProtocolError
 
+from .twilio_error import twilio_error
+
 _MAX_BYTES = 64 * 1024
 _MAX_PARAMETER = 500
 
@@ -86,15 +88,15 @@ def parse_twiml(document: bytes, base_url: str) -> tuple[Verb, ...]:
     Raises ProtocolError with Twilio's error number for what Twilio would refuse.
     """
     if len(document) > _MAX_BYTES:
-        raise ProtocolError("11750: the TwiML document is larger than 64 KiB")
+        raise twilio_error(11750, "the TwiML document is larger than 64 KiB")
     if b"<!DOCTYPE" in document or b"<!ENTITY" in document:
-        raise ProtocolError("12100: a TwiML document has no DOCTYPE")
+        raise twilio_error(12100, "a TwiML document has no DOCTYPE")
     try:
         root = ET.fromstring(document)  # noqa: S314  a DOCTYPE, and so any entity, is refused above
     except ET.ParseError as error:
-        raise ProtocolError(f"12100: the answer is not XML ({error})") from error
+        raise twilio_error(12100, f"the answer is not XML ({error})") from error
     if root.tag != "Response":
-        raise ProtocolError(f"12200: the root of a TwiML document is <Response>, not <{root.tag}>")
+        raise twilio_error(12200, f"the root of a TwiML document is <Response>, not <{root.tag}>")
     return tuple(_read_verb(element, base_url) for element in root)
 
 
@@ -102,12 +104,12 @@ def stream_url(url: str) -> str:
     """Check a stream's URL as Twilio does, with ws:// allowed on loopback only. Raises ProtocolError."""
     parts = urlsplit(url)
     if not parts.hostname:
-        raise ProtocolError(f"31923: the stream URL {url!r} has no host")
+        raise twilio_error(31923, f"the stream URL {url!r} has no host")
     if parts.scheme != "wss" and not (parts.scheme == "ws" and _is_loopback(parts.hostname)):
-        raise ProtocolError(f"31922: the stream URL {url!r} must begin with wss://")
+        raise twilio_error(31922, f"the stream URL {url!r} must begin with wss://")
     if parts.query or parts.fragment or url.endswith("?"):
-        raise ProtocolError(
-            f"31920: the stream URL {url!r} has a query string, which Twilio drops; use <Parameter>"
+        raise twilio_error(
+            31920, f"the stream URL {url!r} has a query string, which Twilio drops; use <Parameter>"
         )
     return url
 
@@ -115,7 +117,7 @@ def stream_url(url: str) -> str:
 def _read_verb(element: ET.Element, base_url: str) -> Verb:
     read = _VERBS.get(element.tag)
     if read is None:
-        raise ProtocolError(f"12200: <{element.tag}> is not a verb this caller can follow")
+        raise twilio_error(12200, f"<{element.tag}> is not a verb this caller can follow")
     return read(element, base_url)
 
 
@@ -123,15 +125,15 @@ def _read_connect(element: ET.Element, base_url: str) -> Verb:
     _allow(element, "action", "method")
     streams = element.findall("Stream")
     if len(streams) != 1 or len(element) != 1:
-        raise ProtocolError("12200: <Connect> must hold exactly one <Stream>")
+        raise twilio_error(12200, "<Connect> must hold exactly one <Stream>")
     stream = streams[0]
     _allow(stream, "url", "name", "track", "statusCallback", "statusCallbackMethod", "connectorName")
     track = stream.get("track", "inbound_track")
     if track != "inbound_track":
-        raise ProtocolError(f"31941: <Connect><Stream> takes track inbound_track only, not {track!r}")
+        raise twilio_error(31941, f"<Connect><Stream> takes track inbound_track only, not {track!r}")
     action, callback = element.get("action"), stream.get("statusCallback")
     if callback is not None and not urlsplit(callback).netloc:
-        raise ProtocolError(f"12200: statusCallback {callback!r} must be an absolute URL")
+        raise twilio_error(12200, f"statusCallback {callback!r} must be an absolute URL")
     websocket_base = base_url.replace("http", "ws", 1)
     return ConnectStream(
         url=stream_url(urljoin(websocket_base, _required(stream, "url"))),
@@ -147,11 +149,11 @@ def _parameters(stream: ET.Element) -> dict[str, str]:
     parameters: dict[str, str] = {}
     for element in stream:
         if element.tag != "Parameter":
-            raise ProtocolError(f"12200: <Stream> may hold <Parameter> only, not <{element.tag}>")
+            raise twilio_error(12200, f"<Stream> may hold <Parameter> only, not <{element.tag}>")
         _allow(element, "name", "value")
         name, value = _required(element, "name"), element.get("value", "")
         if len(name) + len(value) >= _MAX_PARAMETER:
-            raise ProtocolError(f"12200: parameter {name[:40]!r} is 500 characters or longer")
+            raise twilio_error(12200, f"parameter {name[:40]!r} is 500 characters or longer")
         parameters[name] = value
     return parameters
 
@@ -166,14 +168,14 @@ def _read_pause(element: ET.Element, _: str) -> Verb:
     except ValueError:
         length_s = -1.0
     if not 0 <= length_s <= 600:
-        raise ProtocolError(f"12200: <Pause length={element.get('length')!r}> is not a number of seconds")
+        raise twilio_error(12200, f"<Pause length={element.get('length')!r}> is not a number of seconds")
     return Pause(length_s)
 
 
 def _read_redirect(element: ET.Element, base_url: str) -> Verb:
     target = (element.text or "").strip()
     if not target:
-        raise ProtocolError("12200: <Redirect> has no URL")
+        raise twilio_error(12200, "<Redirect> has no URL")
     return Redirect(urljoin(base_url, target), _method(element))
 
 
@@ -202,20 +204,20 @@ _VERBS = {
 def _required(element: ET.Element, name: str) -> str:
     value = element.get(name, "").strip()
     if not value:
-        raise ProtocolError(f"12200: <{element.tag}> needs the attribute {name!r}")
+        raise twilio_error(12200, f"<{element.tag}> needs the attribute {name!r}")
     return value
 
 
 def _allow(element: ET.Element, *names: str) -> None:
     unknown = set(element.keys()) - set(names)
     if unknown:
-        raise ProtocolError(f"12200: <{element.tag}> has no attribute {', '.join(sorted(unknown))}")
+        raise twilio_error(12200, f"<{element.tag}> has no attribute {', '.join(sorted(unknown))}")
 
 
 def _method(element: ET.Element) -> str:
     method = element.get("method", "POST").upper()
     if method not in ("GET", "POST"):
-        raise ProtocolError(f"12200: <{element.tag} method={method!r}> must be GET or POST")
+        raise twilio_error(12200, f"<{element.tag} method={method!r}> must be GET or POST")
     return method
 
 

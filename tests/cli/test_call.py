@@ -33,7 +33,11 @@ def run(*arguments: str) -> tuple[int, str]:
         (("--webhook", "http://127.0.0.1:1/v", "--param", "a=b"), "--param goes with --url"),
         (("--url", "ws://127.0.0.1:1/m", "--param", "ab"), "NAME=VALUE"),
         (("--script", "missing.yaml"), "missing.yaml: cannot be read"),
-        (("--url", "ws://a.example/m"), "31922"),
+        (("--url", "ws://a.example/m"), "Twilio error 31922: "),
+        (("--say", " "), "--say needs something to say"),
+        (("--dtmf", "12x"), "0-9 * # A-D"),
+        (("--dtmf", ""), "0-9 * # A-D"),
+        (("--record", "missing/folder/call.wav"), "--record makes one folder at most"),
     ],
 )
 def test_a_call_that_cannot_be_placed_exits_with_2(arguments: tuple[str, ...], said: str) -> None:
@@ -108,7 +112,7 @@ def test_actions_of_different_kinds_are_done_in_the_order_given(tmp_path: Path) 
     assert pressed == ["1", "2", "3", "#"]
     result = json.loads(output)
     assert (code, result["ended_by"]) == (1, "agent")
-    assert result["failures"][0]["step"] == 4
+    assert (result["failures"][0]["step"], result["failures"][0]["name"]) == (5, "step 2 of script call")
 
 
 @pytest.mark.realtime
@@ -117,3 +121,24 @@ def test_a_call_that_went_well_exits_with_0(tmp_path: Path) -> None:
         code, output = run("--url", url, "--script", keys(tmp_path / "keys.yaml", "1"))
     assert code == 0
     assert "ended by caller (stop)" in output
+
+
+@pytest.mark.realtime
+def test_the_token_is_read_where_the_server_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("TWILIO_AUTH_TOKEN=0123456789abcdef\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OFFHOOK_LOG_WORDS", "perhaps")
+    signed: list[str] = []
+
+    def sign(url: str, form: dict[str, str], token: str) -> str:
+        signed.append(token)
+        return "signature"
+
+    monkeypatch.setattr("offhook.lab.phone.sign", sign)
+    code, output = run("--url", "ws://127.0.0.1:1/m")
+    assert (code, signed) == (2, [])
+    assert "OFFHOOK_LOG_WORDS" in output
+    monkeypatch.delenv("OFFHOOK_LOG_WORDS")
+    code, output = run("--url", "ws://127.0.0.1:1/m")
+    assert (code, signed) == (2, ["0123456789abcdef"])
+    assert "Twilio error 31902: " in output

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from offhook.bridge.trust import control_key
 from offhook.lab.bridge_log import BridgeEvent, BridgeLog, control_url
 
 pytestmark = pytest.mark.realtime
@@ -38,7 +39,7 @@ def test_what_is_no_event_is_passed_over(fields: object) -> None:
 
 
 @asynccontextmanager
-async def api(record: Handler, events: Handler) -> AsyncIterator[BridgeLog]:
+async def api(record: Handler, events: Handler, auth_token: str | None = None) -> AsyncIterator[BridgeLog]:
     app = web.Application()
     app.router.add_get("/v1/calls/CA1", record)
     app.router.add_get("/v1/calls/CA1/events", events)
@@ -47,7 +48,8 @@ async def api(record: Handler, events: Handler) -> AsyncIterator[BridgeLog]:
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         async with aiohttp.ClientSession() as session:
-            yield BridgeLog(session, f"http://127.0.0.1:{runner.addresses[0][1]}/v1/calls", "CA1")
+            url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1/calls"
+            yield BridgeLog(session, url, "CA1", auth_token)
     finally:
         await runner.cleanup()
 
@@ -98,6 +100,20 @@ async def test_a_bridge_without_such_a_log_gives_none(status: int) -> None:
     async with api(other, other) as log, asyncio.timeout(5):
         await log.watch(lambda _: pytest.fail("no event was expected"))
         assert await log.read() == ()
+
+
+async def test_whoever_holds_the_auth_token_shows_the_control_key() -> None:
+    shown: list[str | None] = []
+
+    async def other(request: web.Request) -> web.StreamResponse:
+        shown.append(request.headers.get("Authorization"))
+        return web.Response(status=403)
+
+    for token in ("secret", None):
+        async with api(other, other, token) as log:
+            await log.watch(lambda _: pytest.fail("no event was expected"))
+            await log.read()
+    assert shown == [f"Bearer {control_key('secret')}"] * 2 + [None] * 2
 
 
 async def test_a_bridge_that_is_gone_gives_none() -> None:

@@ -89,6 +89,22 @@ def test_keys_are_pressed_one_after_the_other() -> None:
     assert acts[24].hang_up is HangUpKind.CLOSE
 
 
+def test_keys_are_answered_by_what_the_agent_says_next() -> None:
+    subject = caller(WaitFor("greeting_end", 0.2), Press("20#"), WaitFor("agent_silent", 0.2), HangUp())
+    acts = run(subject, "#####" + "." * 200 + "#" * 10)
+    assert len(acts) - 1 == 5 + 200 + 10 + 10
+    (keys,) = subject.key_presses()
+    assert (keys.text, keys.keyed, keys.last_sound_ms - keys.first_sound_ms) == ("20#", True, 480)
+
+
+def test_keys_count_as_pressed_with_the_last_one() -> None:
+    subject = caller(Press("12"))
+    run(subject, "", most=11)
+    assert (subject.steps_done, subject.pressed[-1].digits) == (0, "1")
+    run(subject, "", most=1)
+    assert (subject.steps_done, subject.pressed[-1].digits) == (1, "12")
+
+
 def test_silence_lasts_as_long_as_written() -> None:
     assert len(run(caller(Silence(0.5), HangUp()), "")) == 26
 

@@ -154,7 +154,7 @@ def test_what_twilio_refuses_is_counted_and_ignored(message: str | bytes, code: 
 def test_nothing_is_taken_before_start() -> None:
     carrier = make_carrier(started=False)
     carrier.receive(media(b"\x01" * 160))
-    assert str(carrier.refusals[0]) == "31951: media before start"
+    assert str(carrier.refusals[0]) == "Twilio error 31951: media before start"
 
 
 @given(st.one_of(st.text(), st.binary(), st.recursive(st.none() | st.integers() | st.text(), st.lists)))

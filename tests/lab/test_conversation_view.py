@@ -16,8 +16,8 @@ from offhook.lab.carrier import CarrierCounts
 from offhook.lab.conversation_view import ConversationView
 from offhook.lab.expectations import Verdict
 from offhook.lab.figures import Stage, TurnFigures
-from offhook.lab.hearing import BargeIn
-from offhook.lab.live_lines import line_of
+from offhook.lab.hearing import BargeIn, Sound
+from offhook.lab.live_lines import is_same_reply, line_of
 
 TURN = TurnFigures(
     turn=1,
@@ -80,6 +80,34 @@ def test_the_ending_and_the_verdicts_are_told() -> None:
     assert "FAILED  step 4: too late" in lines
     assert "warning 31950: binary frame" in lines
     assert lines[-1].startswith("recording: call.wav")
+
+
+def test_a_lost_line_is_told_as_such() -> None:
+    lines = shown(replace(RESULT, ended_by="lost", end_reason="1008 assistant_refused"))
+    assert any(
+        line.startswith("ended: the line was lost (1008 assistant_refused) after 9.0") for line in lines
+    )
+
+
+def test_keys_and_named_steps_are_told_as_the_caller_knows_them() -> None:
+    failure = StepFailure(3, 100, "too late", '--say "Hello"')
+    lines = shown(replace(RESULT, turns=(replace(TURN, said="20#", keyed=True),), failures=(failure,)))
+    assert "turn 1  keys 20#" in lines
+    assert any(
+        line.startswith("  from the caller's last key to the agent's first sound: 620") for line in lines
+    )
+    assert 'FAILED  --say "Hello": too late' in lines
+
+
+@pytest.mark.parametrize(
+    ("reply", "caller_acted_ms", "same"), [(1300, 0, True), (2000, 0, False), (1300, 1100, False)]
+)
+def test_a_reply_goes_on_after_a_short_pause(reply: int, caller_acted_ms: int, same: bool) -> None:
+    assert is_same_reply([Sound(500, 1000), Sound(reply, 3000)], caller_acted_ms) is same
+
+
+def test_the_first_sound_is_a_reply_of_its_own() -> None:
+    assert not is_same_reply([Sound(500, 1000)], 0)
 
 
 @pytest.mark.parametrize(

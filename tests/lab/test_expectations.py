@@ -132,7 +132,7 @@ def test_a_tool_cannot_be_judged_without_a_log() -> None:
 def test_who_ended_the_call() -> None:
     assert verdict(Expect(ended_by="agent")).met
     judged = verdict(Expect(ended_by="agent"), ending=Ending("lost", "code 1011"))
-    assert (judged.met, judged.detail) == (False, "ended by lost: code 1011")
+    assert (judged.met, judged.detail) == (False, "the line was lost: code 1011")
 
 
 def test_an_expectation_that_was_never_come_to_is_not_met() -> None:

@@ -76,6 +76,20 @@ def test_a_tool_is_a_stage_of_its_turn() -> None:
     assert second.stages == (Stage("tool look", 7600, 9100, 2000),)
 
 
+def test_keys_are_a_turn_of_their_own() -> None:
+    keys = Utterance("20#", 6000, 6520, keyed=True)
+    first, second = turn_figures(
+        [UTTERANCES[0], keys], AGENT, [timeline(end_of_turn_ms=2510), timeline(end_of_turn_ms=6530)]
+    )
+    assert (first.from_decision_ms, second.from_decision_ms) == (110, 7900 - 6530)
+    assert (second.said, second.keyed, second.response_ms) == ("20#", True, 7900 - 6520)
+
+
+def test_a_decision_behind_the_answer_is_another_turns() -> None:
+    (turn,) = turn_figures(UTTERANCES[:1], AGENT, [timeline(end_of_turn_ms=6539)])
+    assert (turn.from_decision_ms, turn.stages) == (None, ())
+
+
 def test_a_short_gap_inside_a_reply_is_an_underrun() -> None:
     assert find_underruns([Gap(3000, 60)], UTTERANCES, []) == (Underrun(3000, 60),)
 

@@ -18,7 +18,18 @@ from offhook.lab.call_result import CallPlan, CallResult, LiveLine
 from offhook.lab.caller_audio import read_wav
 from offhook.lab.conversation_view import ConversationView
 from offhook.lab.place_call import place_call
-from offhook.lab.script import Expect, HangUp, HangUpKind, Press, Say, Script, Silence, Step, WaitFor
+from offhook.lab.script import (
+    Expect,
+    HangUp,
+    HangUpKind,
+    Press,
+    Say,
+    Script,
+    Silence,
+    Step,
+    WaitFor,
+    spoken_script,
+)
 from offhook.pipeline.clock import LoopClock
 
 from .scripted_bridge import Bridge, scripted_bridge
@@ -39,9 +50,13 @@ def question(tmp_path: Path) -> Path:
 async def place(
     url: str, *steps: Step, record: Path | None = None, **options: Any
 ) -> tuple[CallResult, list[LiveLine]]:
-    lines: list[LiveLine] = []
     script = Script(steps, max_s=options.pop("max_s", 20))
-    plan = CallPlan(script, url=url, record=record, recognise=False, seed=1, **options)
+    return await follow(url, script, record=record, **options)
+
+
+async def follow(url: str, script: Script, **options: Any) -> tuple[CallResult, list[LiveLine]]:
+    lines: list[LiveLine] = []
+    plan = CallPlan(script, url=url, recognise=False, seed=1, **options)
     clock = LoopClock(asyncio.get_running_loop())
     return await place_call(plan, clock, watch=lines.append), lines
 
@@ -136,6 +151,44 @@ async def test_an_agent_that_hangs_up_too_early_fails_the_script() -> None:
     assert result.failures[0].reason == "the call was ended by agent before this step was done"
 
 
+async def test_an_agent_may_hang_up_once_everything_asked_for_was_done() -> None:
+    async with scripted_bridge(Greeter()) as (url, _):
+        result, lines = await follow(url, spoken_script([Press("2")]))
+    assert (result.passed, result.ended_by, result.failures) == (True, "agent", ())
+    assert [line.text for line in lines if line.who == "caller"] == ["presses 2"]
+    assert [line.text for line in result.transcript if line.who == "caller"] == ["presses 2"]
+    assert [(turn.said, turn.keyed) for turn in result.turns] == [("2", True)]
+
+
+async def test_a_hang_up_before_the_last_action_names_the_option() -> None:
+    async with scripted_bridge(Greeter()) as (url, _):
+        result, _ = await follow(url, spoken_script([Press("1"), Press("2")]))
+    assert [(failure.step, failure.name) for failure in result.failures] == [(2, "--dtmf 2")]
+
+
+async def test_a_pause_between_sentences_is_shown_as_one_reply() -> None:
+    frames = 0
+
+    async def two_sentences(bridge: Bridge, message: dict[str, Any]) -> None:
+        nonlocal frames
+        frames += message["event"] == "media"
+        if message["event"] == "media" and frames in (5, 45):
+            await bridge.audio(10)
+
+    async with scripted_bridge(two_sentences) as (url, _):
+        _, lines = await place(url, Silence(1.5), HangUp())
+    assert [line.text for line in lines if line.who == "agent"] == ["(speaks)"]
+
+
+async def test_a_recording_makes_one_folder_and_no_more(tmp_path: Path) -> None:
+    async with scripted_bridge() as (url, _):
+        await place(url, HangUp(), record=tmp_path / "new" / "call.wav")
+        with pytest.raises(FileNotFoundError):
+            await place(url, HangUp(), record=tmp_path / "a" / "b" / "call.wav")
+    assert (tmp_path / "new" / "call.wav").is_file()
+    assert not (tmp_path / "a").exists()
+
+
 async def test_a_lost_call_does_not_pass() -> None:
     async def fail(bridge: Bridge, message: dict[str, Any]) -> None:
         await bridge.connection.close(1011, "fault")
@@ -153,7 +206,8 @@ async def test_what_twilio_would_refuse_is_a_warning() -> None:
 
     async with scripted_bridge(chatter) as (url, _):
         result, _ = await place(url, Silence(0.1), HangUp())
-    assert result.warnings == ("31950: binary frame", "31951: clear lacks streamSid")
+    refused = ("Twilio error 31950: binary frame", "Twilio error 31951: clear lacks streamSid")
+    assert result.warnings == refused
     assert result.counts.refused == 2
 
 

@@ -170,6 +170,25 @@ def test_spoken_actions_wait_for_the_agent_and_hang_up() -> None:
     assert kinds == ["WaitFor", "Say", "WaitFor", "Press", "WaitFor", "HangUp"]
 
 
+def test_spoken_actions_are_named_by_their_options() -> None:
+    script = spoken_script([Say("a"), Script((Silence(1),), "keys"), Press("1")])
+    names = [script.step_name(index) for index in range(len(script.steps))]
+    assert names[:3] == ['--say "a"', '--say "a"', "step 1 of script keys"]
+    assert names[3:] == ["--dtmf 1", "--dtmf 1", "after --dtmf 1", "after --dtmf 1"]
+    assert script.complete_at == 5
+
+
+def test_a_script_alone_counts_its_own_steps() -> None:
+    script = spoken_script([Script((Silence(1), HangUp()))])
+    assert (script.step_name(1), script.complete_at) == ("step 2", None)
+
+
+def test_nothing_to_say_is_to_hear_the_greeting_out() -> None:
+    script = spoken_script([])
+    assert [type(step).__name__ for step in script.steps] == ["WaitFor", "HangUp"]
+    assert (script.step_name(0), script.complete_at) == ("the greeting", None)
+
+
 def test_a_script_at_the_end_decides_how_the_call_ends() -> None:
     script = spoken_script([Say("a"), Script((Say("b"), HangUp(HangUpKind.NONE)), max_s=300)])
     assert script.steps[-1] == HangUp(HangUpKind.NONE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["decode", "encode", "loop_free"]
+__all__ = ["decode", "encode", "loop_free", "period"]
 
 import re
 from collections.abc import Iterable, Mapping
@@ -16,6 +16,9 @@ _CHARACTERS = {code: chr(code) for code in _PRINTABLE} | {
 """The character that stands for each byte: itself where it prints, else one above 255 (GPT-2, encoder.py)."""
 _BYTES = {character: code for code, character in _CHARACTERS.items()}
 _PIECES = re.compile(r"'(?:s|t|re|ve|m|ll|d)| ?[^\W\d_]+| ?\d+| ?[^\s\w]+|\s+")
+_WORDS_PER_S = 5.0
+"""Fast speech; digits are spelt more slowly."""
+_ALWAYS_SAYABLE = 2
 
 
 def decode(tokens: Iterable[str]) -> str:
@@ -40,12 +43,37 @@ def encode(text: str, vocabulary: Mapping[str, int]) -> list[int]:
     return numbers
 
 
-def loop_free(text: str) -> str:
-    """Cut a text that says itself again: Whisper does so in a window shorter than it was trained on."""
-    words = text.split()
-    keys = [re.sub(r"\W", "", word).lower() for word in words]
-    for period in range(2, len(words) - 1):
-        again = all(keys[i] == keys[i - period] for i in range(period, len(words)))
-        if again and not all(key.isdigit() for key in keys):  # "1 2 1 2" is a number that was spelt
-            return " ".join(words[:period])
+def period(text: str) -> int:
+    """After how many words a text says itself again to its end; 0 where it does not.
+
+    Two words again are enough ("what is the time what is"), or one of a single word ("8 8").
+    """
+    keys = _keys(text)
+    for length in range(1, max(2, len(keys) - 1)):
+        if len(keys) > length and all(keys[i] == keys[i - length] for i in range(length, len(keys))):
+            return length
+    return 0
+
+
+def loop_free(text: str, spoken_s: float) -> str:
+    """Cut a text that says itself again: Whisper does so in a window shorter than it was trained on.
+
+    One word over and over, or digits that were spelt ("no no no", "1 2 1 2"), may well have been said: they
+    are cut only where `spoken_s` seconds of sound are too short for them.
+    """
+    length = period(text)
+    sayable = length == 1 or all(key.isdigit() for key in _keys(text))
+    if length and (not sayable or _is_too_much(text, spoken_s)):
+        return " ".join(text.split()[:length]).rstrip(",")
     return text
+
+
+def _is_too_much(text: str, spoken_s: float) -> bool:
+    """Nobody says so many words in the time; a number of several figures ("59", "555") takes that of two."""
+    keys = _keys(text)
+    words = sum(1 + (key.isdigit() and len(key) > 1) for key in keys)
+    return len(keys) > _ALWAYS_SAYABLE and words > spoken_s * _WORDS_PER_S
+
+
+def _keys(text: str) -> list[str]:
+    return [re.sub(r"\W", "", word).lower() for word in text.split()]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from offhook.codecs import g711
 from offhook.codecs.resample import resample
 
-from .byte_pairs import decode, encode, loop_free
+from .byte_pairs import decode, encode, loop_free, period
 from .jobs import Align, Aligned, Answer, Decode, Decoded, HeardWord, Request
 from .log_mel import FRAMES_PER_S, log_mel
 
@@ -26,7 +26,9 @@ _LINE_HZ = 8000
 _MODEL_HZ = 16000
 _MIN_WINDOW_S = 8.0
 _SILENCE_BEHIND_S = 4.5
-"""With less silence behind the words Whisper says the sentence again."""
+"""With less silence behind the words Whisper often says the sentence again."""
+_SILENCE_BEHIND_AGAIN_S = 19.0
+"""With so much, which takes twice the time, it hardly ever does, not even with a lone number ("Twelve.")."""
 _SILENCE_BEFORE_S = 0.4
 """Words at the very beginning are heard better behind a little silence."""
 _LONGEST_WINDOW_S = 29.9
@@ -39,8 +41,10 @@ _BLOCK_S = 0.01
 _SOUND = 1e-4
 """Power relative to the loudest 10 ms (-40 dB) above which a block is not silence."""
 _PROMPT = ["<|startoftranscript|>", "<|notimestamps|>"]
-_FEWEST_TOKENS = 12
-_TOKENS_PER_S = 8
+_FEWEST_TOKENS = 6
+_TOKENS_PER_S = 4
+_TOKENS_AGAIN = 2
+"""The second time there may be so many times the tokens: the words may have been many rather than a loop."""
 
 
 class Whisper:
@@ -69,44 +73,54 @@ class Whisper:
 
     def transcribe(self, mulaw: bytes) -> Decoded:
         """Recognise one utterance of at most 25 s; noise and silence give an empty text."""
-        encoded = self._encode(_samples(mulaw))
-        result = self._generate(encoded, len(mulaw) / _LINE_HZ)
-        score, no_speech = float(result.scores[0]), float(result.no_speech_prob)
-        if no_speech > _NOTHING_SAID and score < _HESITANT:
-            return Decoded("", score, no_speech)
-        return Decoded(loop_free(decode(result.sequences[0]).strip()), score, no_speech)
+        return self._recognise(_samples(mulaw))
 
     def word_times(self, mulaw: bytes, text: str = "") -> Aligned:
         """Say when each word of at most 25 s was said, to 20 ms; without `text`, the recognised words."""
         samples = _samples(mulaw)
-        encoded = self._encode(samples)
-        spoken_s = len(samples) / _MODEL_HZ
-        if not text:
-            text = loop_free(decode(self._generate(encoded, spoken_s).sequences[0]).strip())
-        tokens = encode(" " + text, self._vocabulary)
+        tokens = encode(" " + (text or self._recognise(samples).text), self._vocabulary)
         if not tokens:
             return Aligned(())
-        alignment = self._model.align(encoded, self._start, [tokens], [int(spoken_s * FRAMES_PER_S) + 1])[0]
+        encoded = self._encode(samples, _SILENCE_BEHIND_S)
+        frames = int(len(samples) / _MODEL_HZ * FRAMES_PER_S) + 1
+        alignment = self._model.align(encoded, self._start, [tokens], [frames])[0]
         names = {number: word for word, number in self._vocabulary.items()}
         words = _words([names[token] for token in tokens], alignment)
         return Aligned(tuple(_within_sound(word, samples) for word in words))
 
-    def _encode(self, samples: NDArray[np.float32]) -> Any:
+    def _recognise(self, samples: NDArray[np.float32]) -> Decoded:
+        """Listen, and once more with more silence behind the words where a text does not end or repeats."""
+        spoken_s = len(samples) / _MODEL_HZ - _SILENCE_BEFORE_S
+        most = _FEWEST_TOKENS + int(spoken_s * _TOKENS_PER_S)
+        decoded, ended = self._generate(self._encode(samples, _SILENCE_BEHIND_S), most)
+        if decoded.text and (not ended or period(decoded.text)):
+            encoded = self._encode(samples, _SILENCE_BEHIND_AGAIN_S)
+            decoded, _ = self._generate(encoded, most * _TOKENS_AGAIN)
+        text = loop_free(decoded.text, spoken_s)
+        return Decoded(text, decoded.mean_log_probability, decoded.no_speech_probability)
+
+    def _encode(self, samples: NDArray[np.float32], behind_s: float) -> Any:
         spoken_s = len(samples) / _MODEL_HZ
-        window_s = min(_LONGEST_WINDOW_S, max(_MIN_WINDOW_S, spoken_s + _SILENCE_BEHIND_S))
+        window_s = min(_LONGEST_WINDOW_S, max(_MIN_WINDOW_S, spoken_s + behind_s))
         frames = int(window_s * FRAMES_PER_S) // 2 * 2
         features = np.ascontiguousarray(log_mel(samples, frames)[None])
         return self._model.encode(ctranslate2.StorageView.from_array(features))
 
-    def _generate(self, encoded: Any, spoken_s: float) -> Any:
-        return self._model.generate(
+    def _generate(self, encoded: Any, most_tokens: int) -> tuple[Decoded, bool]:
+        """What was said, empty for noise, and whether it ended before it had `most_tokens`."""
+        result = self._model.generate(
             encoded,
             [_PROMPT],
             beam_size=1,
-            max_length=_FEWEST_TOKENS + int(spoken_s * _TOKENS_PER_S),
+            max_length=2 * most_tokens,  # half of it is for a prompt
             return_no_speech_prob=True,
             return_scores=True,
         )[0]
+        tokens = result.sequences[0]
+        score, no_speech = float(result.scores[0]), float(result.no_speech_prob)
+        if no_speech > _NOTHING_SAID and score < _HESITANT:
+            tokens = []
+        return Decoded(decode(tokens).strip(), score, no_speech), len(tokens) < most_tokens
 
 
 def _packaged_model() -> Path:

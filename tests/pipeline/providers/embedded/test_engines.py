@@ -19,6 +19,7 @@ import pytest_asyncio
 
 from offhook.codecs.audio_format import MULAW_8K
 from offhook.config.errors import ProviderError
+from offhook.lab.word_errors import spoken_form
 from offhook.pipeline.clock import LoopClock
 from offhook.pipeline.ports import Transcriber, Transcript, Voice, VoiceActivity
 from offhook.pipeline.providers.embedded.engines import EmbeddedEngines, EmbeddedSpeech
@@ -29,6 +30,24 @@ pytestmark = pytest.mark.realtime
 
 AUDIO = Path(__file__).parents[3] / "audio"
 SILENCE = b"\xff" * 160
+SHORT_ANSWERS = (
+    "Yes.",
+    "Stop.",
+    "Eight.",
+    "Twelve.",
+    "Forty-three.",
+    "Fifty-nine.",
+    "Ten ten.",
+    "Twelve people.",
+    "Order number twelve.",
+    "2 3 4 5 6.",
+    "Five five five.",
+    "Five five five, zero one nine two.",
+    "Seven seven seven seven.",
+    "One two one two one two.",
+    "Twelve, twelve, twelve.",
+    "Hello, hello, hello.",
+)
 
 
 class Threads:
@@ -131,6 +150,16 @@ async def test_what_the_voice_says_is_understood_and_its_word_times_are_true(
     assert [word.text for word in aligned] == text.split()
     differences = [abs(one.start_s - other.start_s) for one, other in zip(words, aligned, strict=True)]
     assert sum(differences) / len(differences) < 0.12
+
+
+async def test_short_answers_are_understood_once(engines: EmbeddedEngines) -> None:
+    misheard: dict[str, str] = {}
+    for said in SHORT_ANSWERS:
+        audio = b"".join([piece.audio async for piece in engines.voice.speak(said)])
+        text = await heard(engines, audio)
+        if spoken_form(text) != spoken_form(said):
+            misheard[said] = text
+    assert misheard == {}
 
 
 async def test_the_same_text_gives_the_same_audio(engines: EmbeddedEngines) -> None:
