@@ -55,14 +55,16 @@ def control_url(address: str) -> str:
 class BridgeLog:
     """Reads the log of one call; every failure means that there is no log.
 
-    With `auth_token`, Twilio's, each request carries the control key that the bridge derives from the same.
+    With `auth_token`, Twilio's, each request carries the control key that the bridge derives from the same;
+    but only to this machine, for the key opens every call of the bridge.
     """
 
     def __init__(
         self, session: aiohttp.ClientSession, url: str, call_sid: str, auth_token: str | None = None
     ) -> None:
         self._session, self._url = session, f"{url}/{call_sid}"
-        self._headers = {"Authorization": f"Bearer {control_key(auth_token)}"} if auth_token else {}
+        here = urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
+        self._headers = {"Authorization": f"Bearer {control_key(auth_token)}"} if auth_token and here else {}
 
     async def watch(self, on_event: Callable[[BridgeEvent], None]) -> None:
         """Pass on each event as it happens until the stream of events ends or the task is cancelled."""

@@ -129,3 +129,9 @@ async def test_a_stream_of_junk_ends_the_watch() -> None:
 
     async with api(nothing, events) as log, asyncio.timeout(5):
         await log.watch(lambda _: pytest.fail("no event was expected"))
+
+
+async def test_the_control_key_is_shown_to_no_other_machine() -> None:
+    async with aiohttp.ClientSession() as session:
+        log = BridgeLog(session, "http://bridge.example.com/v1/calls", "CA1", "secret")
+        assert log._headers == {}
