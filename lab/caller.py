@@ -7,10 +7,11 @@ __all__ = ["Act", "PressedKeys", "ScriptedCaller", "SpokenUtterance", "StepFailu
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from offhook.codecs.framing import FRAME_BYTES
+
 from .hearing import FRAME_MS, Sound, SoundDetector, Utterance
 from .script import HangUp, HangUpKind, Press, Say, Script, Silence, Step, WaitFor
 
-FRAME_BYTES = 160
 _KEY_MS = 240
 """A key every quarter of a second: a brisk thumb."""
 _GAVE_UP_MS = 1000

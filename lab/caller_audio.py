@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from offhook.codecs import g711, wav
+from offhook.codecs.framing import SAMPLE_RATE_HZ as RATE_HZ
 from offhook.codecs.resample import resample
 from offhook.config.errors import ConfigError, ConfigProblem
 from offhook.pipeline.clock import Clock
 
 from .script import Say, Script
-
-RATE_HZ = 8000
 
 
 async def caller_audio(script: Script, clock: Clock) -> dict[int, bytes]:

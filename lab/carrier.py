@@ -20,8 +20,10 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from offhook.codecs.framing import FRAME_BYTES
+
 from .carrier_rules import AudioSent, MarkSent, Refusal, read_message
-from .playout_buffer import FRAME_BYTES, PlayoutBuffer
+from .playout_buffer import PlayoutBuffer
 
 FRAME_MS = 20
 SILENCE_BYTE = b"\xff"

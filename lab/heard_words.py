@@ -23,6 +23,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from offhook.codecs import g711
+from offhook.codecs.framing import FRAME_BYTES
+from offhook.codecs.framing import SAMPLE_RATE_HZ as BYTES_PER_S
 from offhook.pipeline.ports import Voice, WordTiming
 from offhook.pipeline.providers.embedded.jobs import HeardWord
 from offhook.pipeline.segmenter import clauses_of
@@ -30,8 +32,6 @@ from offhook.pipeline.segmenter import clauses_of
 from .agent_words import BYTES_PER_MS, Listener, pieces_of_speech
 from .hearing import Sound, SoundDetector
 
-FRAME_BYTES = 160
-BYTES_PER_S = 8000
 _AUDIBLE_DBFS = -55.0
 """The end of a soft consonant counts; what is between words of a voice is digital silence."""
 _ANCHORS = 10

@@ -6,8 +6,8 @@ __all__ = ["PlayoutBuffer"]
 
 from collections import deque
 
-FRAME_BYTES = 160
-"""20 ms of mu-law audio at 8 kHz."""
+from offhook.codecs.framing import FRAME_BYTES
+
 CAPACITY_BYTES = 10 * 60 * 8000
 """Ten minutes; Twilio drops what is sent beyond it (warning 31931)."""
 

@@ -10,8 +10,8 @@ from types import TracebackType
 import numpy as np
 
 from offhook.codecs import g711, wav
+from offhook.codecs.framing import SAMPLE_RATE_HZ as RATE_HZ
 
-RATE_HZ = 8000
 _CHUNK_FRAMES = 25
 """Half a second: a write of 16 kB, which the operating system takes into its cache at once."""
 

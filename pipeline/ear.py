@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable
 
 from offhook.codecs.audio_format import MULAW_8K, converter
+from offhook.codecs.framing import SAMPLE_RATE_HZ as BYTES_PER_S
 from offhook.config.errors import ProviderError
 from offhook.config.turn_taking import TurnTaking
 
@@ -21,7 +22,6 @@ from .evidence import Activity, Evidence, Fault, Words
 from .ports import Transcriber, Transcript, VoiceActivity, VoiceWindow
 from .speech_gate import SpeechGate
 
-BYTES_PER_S = 8000
 REPLAY_BYTES = 3 * BYTES_PER_S
 """At least so much of the caller's audio is kept for a recogniser that was lost; at most twice as much."""
 BACKOFF_S = (0.0, 0.25, 0.5, 1.0)

@@ -9,9 +9,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from offhook.codecs.framing import SAMPLE_RATE_HZ as BYTES_PER_S
+
 from .ports import WordTiming
 
-BYTES_PER_S = 8000
 BYTES_PER_LETTER = 560
 """A letter lasts 70 ms at 170 words a minute."""
 _WORD = re.compile(r"\S+")

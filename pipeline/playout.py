@@ -40,11 +40,12 @@ __all__ = [
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from offhook.codecs.framing import FRAME_BYTES
+from offhook.codecs.framing import SAMPLE_RATE_HZ as BYTES_PER_S
+
 from .heard_ledger import HeardLedger
 from .ports import WordTiming
 
-BYTES_PER_S = 8000
-FRAME_BYTES = 160
 ECHO_OVERDUE_S = 2.0
 """A carrier that does not echo the last mark of a reply this long after its end never will."""
 UNDERRUN_TOLERANCE_S = 0.002

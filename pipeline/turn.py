@@ -206,7 +206,7 @@ class TurnTaking:
         if activity.speaking and activity.last_speech_s > self._floor_s:
             self._caller_is_there()
             if self.state is State.IDLE:
-                self._listen("the caller speaks")
+                self._to(State.LISTENING, "the caller speaks")
         if self.state is State.LISTENING:
             self._check_end_of_turn()
         elif self.state in (State.PROCESSING, State.RESPONDING):
@@ -219,7 +219,7 @@ class TurnTaking:
             self._words_at_s = self._activity.media_s
             self._caller_is_there()
             if self.state is State.IDLE:
-                self._listen("the caller's words")
+                self._to(State.LISTENING, "the caller's words")
         if self.state is State.LISTENING:
             self._check_end_of_turn()
         elif self.state in (State.PROCESSING, State.RESPONDING):
@@ -230,15 +230,12 @@ class TurnTaking:
         if self._may_interrupt():
             self._commit("a key was pressed")
         if self.state is State.IDLE:
-            self._listen("a key was pressed")
+            self._to(State.LISTENING, "a key was pressed")
         if digit != "#":
             self._digits += digit
         elif not self._digits:
             return
         self._deadlines["digits"] = self._now + (DIGITS_PAUSE_S if digit != "#" else 0.0)
-
-    def _listen(self, why: str) -> None:
-        self._to(State.LISTENING, why)
 
     def _check_end_of_turn(self) -> None:
         if self._digits or not self._caller_has_said_something():
@@ -257,8 +254,8 @@ class TurnTaking:
                 self._end_turn(f"{patience.reason}, {patience.silence_s * 1000:.0f} ms")
             else:
                 self._forget_noise()
-        elif "final" not in self._deadlines:
-            self._deadlines["final"] = self._now + self._settings.final_timeout_ms / 1000
+        else:
+            self._deadlines.setdefault("final", self._now + self._settings.final_timeout_ms / 1000)
 
     def _final_is_overdue(self) -> None:
         if self.state is not State.LISTENING:
@@ -411,7 +408,7 @@ class TurnTaking:
                 self._end(self._closing.reason)
                 return
             self._to(State.IDLE, "the caller cut in")
-            self._listen("the caller speaks")
+            self._to(State.LISTENING, "the caller speaks")
             return
         self._actions.append(WithdrawReply(reply))
         if isinstance(origin, CallerTurn):
@@ -419,7 +416,7 @@ class TurnTaking:
             self.words.take_up(self._turn_text)
         elif isinstance(origin, News) or (isinstance(origin, Say) and not origin.only_now):
             self._want(origin)
-        self._listen("the caller goes on")
+        self._to(State.LISTENING, "the caller goes on")
 
     def _end_contest(self) -> None:
         self._paused = False
@@ -483,7 +480,7 @@ class TurnTaking:
             return
         self._to(State.IDLE, "no reply needed")
         if contested or self._caller_has_said_something():
-            self._listen("the caller speaks")
+            self._to(State.LISTENING, "the caller speaks")
 
     def _on_close_wanted(self, wanted: CloseWanted) -> None:
         if self._closing is not None and (wanted.reopens or not self._closing.reopens):

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offhook.codecs import g711
+from offhook.codecs.framing import SAMPLE_RATE_HZ as RATE_HZ
 
-RATE_HZ = 8000
 FRAME_SAMPLES = 160
 NOISE_RMS = 60.0
 """-55 dBFS: a quiet telephone line."""

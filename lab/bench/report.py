@@ -8,6 +8,8 @@ import platform
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from offhook.codecs.framing import FRAME_BYTES
+
 from .far_end import NS_PER_BYTE, LoadFigures
 from .histogram import DelayHistogram
 from .plan import BenchPlan
@@ -20,7 +22,6 @@ TALK_SHARE = 0.7
 OTHERS_LIMIT_PERCENT = 10.0
 LOAD_CPU_LIMIT = 0.6
 LOAD_LATE_LIMIT_MS = 5.0
-FRAME_BYTES = 160
 
 
 @dataclass(frozen=True, slots=True)

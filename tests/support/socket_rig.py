@@ -93,11 +93,9 @@ class ScriptedServer:
     def phone(
         self,
         *steps: Step,
-        sound_frames: int = 20,
         parameters: dict[str, str] | None = None,
-        max_s: float = 20.0,
     ) -> tuple[Phone, str]:
-        """A caller with a call of its own; each `Say` is so many frames of sound. Gives its CallSid too."""
+        """A caller with a call of its own; each `Say` is 20 frames of sound. Gives its CallSid too."""
         generator = random.Random()
         call_sid = f"CA{generator.getrandbits(128):032x}"
         carrier = SimulatedCarrier(

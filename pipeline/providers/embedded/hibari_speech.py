@@ -15,12 +15,12 @@ from hibari.voices import VOICES, voice_path
 from numpy.typing import NDArray
 
 from offhook.codecs import g711
+from offhook.codecs.framing import SAMPLE_RATE_HZ as _LINE_HZ
 from offhook.codecs.resample import resample
 
 from .hibari_text import Phrase, TextReader
 from .jobs import Answer, Request, Speak, Spoken, SpokenWord
 
-_LINE_HZ = 8000
 _DURATIONS = "/Cast_32_output_0"
 """The tensor in the network's graph that holds how long each phoneme is, in units of the network's own."""
 _GAIN = 1.6

@@ -10,6 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from offhook.codecs.audio_format import MULAW_8K
+from offhook.codecs.framing import SAMPLE_RATE_HZ as _LINE_HZ
 from offhook.config.errors import ProviderError
 
 from ...ports import SpokenAudio, WordTiming
@@ -17,7 +18,6 @@ from .job_queue import Priority
 from .jobs import Speak, Spoken
 from .model_process import JobRunner
 
-_LINE_HZ = 8000
 _PIECE_S = 0.5
 _KEPT_TEXTS = 64
 _KEPT_BYTES = 8 << 20

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from offhook.codecs.framing import SAMPLE_RATE_HZ as _HZ
 from offhook.config.errors import ProviderError
 
 from ...clock import Clock
@@ -25,7 +26,6 @@ Value = TypeVar("Value")
 WINDOW = 256
 """Samples the model judges at once: 32 ms."""
 
-_HZ = 8000
 _BACKLOG = 2 * _HZ
 _BATCH_EVERY_S = 0.008
 """Windows that come meanwhile share a batch; alone, a window never waits."""

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 
 from offhook.codecs.audio_format import MULAW_8K
+from offhook.codecs.framing import SAMPLE_RATE_HZ as _HZ
 from offhook.config.errors import ProviderError, WorkerDied
 
 from ...clock import Clock
@@ -17,8 +18,6 @@ from .job_queue import Job, Priority
 from .jobs import Align, Aligned, Decode, Decoded, HeardWord
 from .model_process import JobRunner
 from .utterance import DecodePlan, Heard, UtteranceTracker
-
-_HZ = 8000
 
 
 class WhisperTranscriber:

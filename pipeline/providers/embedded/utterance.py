@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from offhook.codecs import g711
+from offhook.codecs.framing import SAMPLE_RATE_HZ as _HZ
 
-_HZ = 8000
 _RING = 3 * _HZ
 """Audio kept while nobody speaks; an onset is noticed late."""
 _PRE_ROLL = int(0.3 * _HZ)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offhook.codecs import g711
+from offhook.codecs.framing import SAMPLE_RATE_HZ as _LINE_HZ
 from offhook.codecs.resample import resample
 
 from .byte_pairs import decode, encode, loop_free, period
@@ -22,7 +23,6 @@ from .log_mel import FRAMES_PER_S, log_mel
 MAX_AUDIO_S = 25.0
 """Whisper listens to 30 s at most, silence behind the words included."""
 
-_LINE_HZ = 8000
 _MODEL_HZ = 16000
 _MIN_WINDOW_S = 8.0
 _SILENCE_BEHIND_S = 4.5
