@@ -37,8 +37,8 @@ class EngineRoom:
 
     @property
     def ready(self) -> bool:
-        """All engines that were asked for are warm and running."""
-        return bool(self._speech) and all(engines.ready for engines in self._speech.values())
+        """All engines that were asked for were warmed; one that restarts refuses no call meanwhile."""
+        return bool(self._speech) and all(engines.takes_jobs for engines in self._speech.values())
 
     async def warm(self, assistant: Assistant) -> None:
         """Make the engines of this assistant ready, and its stock phrases spoken. Raises ProviderError."""

@@ -62,6 +62,11 @@ class EmbeddedEngines:
         """Every engine is loaded and warm; false while one of them restarts."""
         return self.recogniser.ready and self.voice_process.ready and self.voice_activity.ready
 
+    @property
+    def takes_jobs(self) -> bool:
+        """A call can begin: what restarts now will answer what waits for it."""
+        return self.recogniser.takes_jobs and self.voice_process.takes_jobs and self.voice_activity.ready
+
     async def start(self) -> None:
         """Warm all engines at the same time; raises ProviderError, and then nothing is left running."""
         parts = (self.recogniser.start(), self._start_voice(), self.voice_activity.start())

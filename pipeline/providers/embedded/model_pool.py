@@ -24,6 +24,11 @@ class ModelPool:
         """At least one process takes jobs."""
         return any(process.ready for process in self.processes)
 
+    @property
+    def takes_jobs(self) -> bool:
+        """At least one process answers jobs, at once or after its restart."""
+        return any(process.takes_jobs for process in self.processes)
+
     def statistics(self) -> tuple[ModelProcessStatistics, ...]:
         """Count what has happened in each process."""
         return tuple(process.statistics() for process in self.processes)

@@ -95,6 +95,11 @@ class ModelProcess:
         return self._ready
 
     @property
+    def takes_jobs(self) -> bool:
+        """Jobs are answered, at once or after a restart that is under way; false once it is given up."""
+        return not (self._closed or self._given_up)
+
+    @property
     def pid(self) -> int | None:
         """The child's process id, if there is a child."""
         return self._child.pid if self._child else None
