@@ -101,10 +101,18 @@ class Assistant(Section):
     """Where the caller is put through when the assistant cannot go on (E.164)."""
     goodbye: str = "Goodbye."
     """The last words before the assistant ends a call."""
+    goodbye_interruptible: bool = True
+    """Whether a caller who cuts into the last words takes the call up again."""
     apology: str = "Sorry, something went wrong on my side. Please say that again."
     """Said when a reply failed."""
     notices: tuple[str, ...] = ()
     """What was translated, or has no effect; filled while loading, never written in a file."""
+
+    @property
+    def speculates(self) -> bool:
+        """Replies are prepared before a turn is over; unless set, only where that costs no money."""
+        asked = self.turn_taking.speculate
+        return self.model.provider == self.voice.provider == "embedded" if asked is None else asked
 
     def tool(self, name: str) -> Tool | None:
         """Find a tool by its name."""

@@ -57,6 +57,8 @@ class Intent(Section):
     """Values to be heard before anything is done, by name."""
     reply: str = ""
     """What is said at once; `{slot}`, `{{variable}}` and `{last_reply}` may be used."""
+    interruptible: bool = True
+    """Whether the caller may cut into the answer."""
     tool: str | None = None
     """The tool to use, with the slots as arguments."""
     tool_reply: str = ""

@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-__all__ = ["BACKCHANNELS", "STOP_WORDS", "BargeIn", "SilencePrompt", "TurnTaking"]
+__all__ = ["BargeIn", "SilencePrompt", "TurnTaking"]
 
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from .phrases import Phrases, by_language, plain_phrases
 from .section import Section
 
 BargeIn = Literal["off", "partial", "pause"]
-
-BACKCHANNELS = (
-    "yeah", "yep", "yes", "uh-huh", "uh huh", "mm-hmm", "mm hmm", "mhm", "hmm", "okay", "ok", "right",
-    "all right", "alright", "sure", "i see", "got it", "oh", "ah", "aha", "cool", "great", "good", "nice",
-    "fine", "wow", "really", "of course", "exactly", "true", "makes sense", "go on", "thanks", "thank you",
-)  # fmt: skip
-"""English words of a listener who wants the speaker to go on."""
-
-STOP_WORDS = (
-    "stop", "wait", "hold on", "hang on", "no", "nope", "one moment", "one second", "just a second",
-    "just a moment", "pause", "quiet", "be quiet", "shut up", "enough", "excuse me", "sorry", "actually",
-    "cancel", "never mind", "hello",
-)  # fmt: skip
-"""English words that always take the turn."""
-
-PhraseList = Annotated[tuple[str, ...], Field(max_length=500)]
 
 
 class SilencePrompt(Section):
@@ -37,6 +22,8 @@ class SilencePrompt(Section):
     """Seconds of silence, counted from the end of the last speech of either side."""
     text: Annotated[str, Field(min_length=1)]
     """What is said."""
+    interruptible: bool = True
+    """Whether the caller may cut in."""
 
 
 SILENCE_PROMPTS = (
@@ -57,21 +44,27 @@ class TurnTaking(Section):
     pause_after_ms: Annotated[int, Field(ge=0, le=1000)] = 60
     """Speech of the caller's that pauses the agent; shorter sounds than 60 ms are never speech."""
     decide_ms: Annotated[int, Field(ge=100, le=5000)] = 1000
-    """How long a pause waits for words while the caller still makes sound."""
+    """How long a pause waits for words while there is sound; without any result, twice as long."""
     debounce_ms: Annotated[int, Field(ge=0, le=2000)] = 300
-    """How long after a backchannel more words may follow before the agent goes on."""
+    """Silence after a backchannel in which more words may follow before the agent goes on."""
     max_wordless_pauses: Annotated[int, Field(ge=0, le=20)] = 2
-    """Pauses without words in one reply; after that only words stop it."""
+    """Pauses without words in one reply; after that only words pause it."""
     vad_threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """Probability from which a window of sound counts as speech."""
     final_timeout_ms: Annotated[int, Field(ge=100, le=10_000)] = 2000
     """How long the end of a turn waits for the recogniser's final words."""
     reply_timeout_ms: Annotated[int, Field(ge=500, le=60_000)] = 8000
     """An agent that owes a reply and is silent for so long has failed."""
-    stop_words: PhraseList = STOP_WORDS
-    """What a caller says to take the turn at once."""
-    backchannels: PhraseList = BACKCHANNELS
-    """What a caller says without wanting the turn; a phrase that is also a stop word is left out."""
+    speculate: bool | None = None
+    """Prepare replies while a silence is waited out; left out: only with embedded engines."""
+    max_speculations: Annotated[int, Field(ge=1, le=10)] = 3
+    """Replies prepared in vain for one turn; after that it waits for its end."""
+    stop_words: Phrases = Field(default_factory=dict)
+    """What a caller says to take the turn at once: a list, or lists by language."""
+    backchannels: Phrases = Field(default_factory=dict)
+    """What a caller says without wanting the turn: in the same forms; stop words win."""
+    ignored: Phrases = Field(default_factory=dict)
+    """Hesitation that is neither an answer nor an interruption, in the same forms."""
     silence_prompts: Annotated[tuple[SilencePrompt, ...], Field(max_length=20)] = SILENCE_PROMPTS
     """What the agent says into a long silence, in order."""
     silence_hangup_s: Annotated[float, Field(gt=0, le=3600)] = 30
@@ -81,12 +74,15 @@ class TurnTaking(Section):
     max_call_s: Annotated[float, Field(ge=10, le=86_400)] = 14_400
     """The call ends after so many seconds at the latest."""
 
-    @field_validator("stop_words", "backchannels")
+    @field_validator("stop_words", "backchannels", "ignored", mode="before")
     @classmethod
-    def _plain(cls, phrases: tuple[str, ...]) -> tuple[str, ...]:
-        """Lower-case, single-spaced and each once, so that matching need not care."""
-        plain = (" ".join(phrase.lower().split()) for phrase in phrases)
-        return tuple(dict.fromkeys(phrase for phrase in plain if phrase))
+    def _by_language(cls, written: Any) -> Any:
+        return by_language(written)
+
+    @field_validator("stop_words", "backchannels", "ignored")
+    @classmethod
+    def _plain(cls, phrases: Phrases) -> Phrases:
+        return plain_phrases(phrases)
 
     @field_validator("max_endpointing_ms")
     @classmethod
@@ -103,12 +99,6 @@ class TurnTaking(Section):
         if decide is not None and value > decide:
             raise ValueError(f"is {value}, more than decide_ms ({decide}); set it to {decide} or less")
         return value
-
-    @field_validator("backchannels")
-    @classmethod
-    def _stop_words_win(cls, phrases: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        stop_words = info.data.get("stop_words", ())
-        return tuple(phrase for phrase in phrases if phrase not in stop_words)
 
     @field_validator("silence_prompts")
     @classmethod

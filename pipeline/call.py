@@ -30,12 +30,14 @@ from .evidence import (
     CommitInterruption,
     Decided,
     DigitPressed,
+    DropPrepared,
     EndCall,
     EndUtterance,
     Evidence,
     Fault,
     LineClosed,
     PausePlayout,
+    PrepareReply,
     ResumePlayout,
     Say,
     StartReply,
@@ -102,8 +104,11 @@ class Call:
         )
         self._turns = TurnTaking(
             assistant.turn_taking,
+            language=assistant.language,
             goodbye=self._replies.filled(assistant.goodbye),
             apology=self._replies.filled(assistant.apology),
+            goodbye_interruptible=assistant.goodbye_interruptible,
+            speculates=assistant.speculates,
         )
         self._ear = Ear(
             voice_activity=engines.voice_activity,
@@ -147,9 +152,9 @@ class Call:
         """Say goodbye and end the call."""
         self.feed(CloseWanted(reason, reopens=False))
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, *, interruptible: bool = True) -> None:
         """Say this at the next free moment."""
-        self.feed(AgentWants(Say(text, "operator")))
+        self.feed(AgentWants(Say(text, "operator", interruptible)))
 
     # -------------------------------------------------------------- the life
 
@@ -310,6 +315,10 @@ class Call:
             match action:
                 case StartReply(reply, origin):
                     self._replies.start(reply, origin)
+                case PrepareReply(reply, origin):
+                    self._replies.prepare(reply, origin)
+                case DropPrepared():
+                    self._replies.drop()
                 case PausePlayout():
                     self._replies.speaker.pause()
                 case ResumePlayout():

@@ -10,6 +10,9 @@ from itertools import takewhile
 from .phrases import normalised
 from .ports import Transcript
 
+GUESS_BELOW = 0.37
+"""Mean log-probability -1: a short utterance below it was no words (see the recogniser)."""
+SHORT_S = 0.8
 COVERED_WITHIN_S = 0.1
 """A final whose audio ends this much before the last speech still holds the last word."""
 
@@ -77,6 +80,15 @@ class CallerWords:
     def confidence(self) -> float:
         """That of the least certain utterance with words; 1 without any."""
         return min((item.confidence for item in self._utterances.values() if item.text), default=1.0)
+
+    @property
+    def listened_until_s(self) -> float:
+        """The recogniser has listened up to here and said what it heard, if only that it heard nothing."""
+        return max((item.covers_s for item in self._utterances.values()), default=0.0)
+
+    def is_a_guess(self, speech_s: float) -> bool:
+        """The words of so short a stretch of speech are more likely none."""
+        return self.confidence < GUESS_BELOW and speech_s < SHORT_S
 
     def final_until(self, media_s: float) -> bool:
         """All words up to this point of the caller's audio are final."""

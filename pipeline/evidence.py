@@ -11,24 +11,30 @@ __all__ = [
     "Action",
     "Activity",
     "AgentBusy",
+    "AgentSpoke",
     "AgentWants",
     "CallerTurn",
     "CloseWanted",
     "CommitInterruption",
     "Decided",
     "DigitPressed",
+    "DropPrepared",
     "EndCall",
     "EndUtterance",
     "Evidence",
     "Fault",
     "Goodbye",
+    "KeysWanted",
     "LineClosed",
     "News",
     "Origin",
+    "Over",
     "PausePlayout",
+    "PrepareReply",
     "ReplyAudible",
     "ReplyEmpty",
     "ReplyPlayed",
+    "ReplyProtected",
     "ResumePlayout",
     "Say",
     "StartReply",
@@ -83,10 +89,21 @@ class Activity:
 
 
 @dataclass(frozen=True, slots=True)
+class Over:
+    """What the agent was playing when words came."""
+
+    recent_text: str
+    """Its words of the last seconds: what an echo of ours would say."""
+    asks: bool = False
+    """The clause in play is a question, and most of it was heard."""
+
+
+@dataclass(frozen=True, slots=True)
 class Words:
     """The recogniser's newest text of an utterance."""
 
     transcript: Transcript
+    over: Over | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +111,13 @@ class DigitPressed:
     """The caller pressed a key."""
 
     digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeysWanted:
+    """A tool takes the keys that are pressed, or does so no more; meanwhile they make no turn."""
+
+    wanted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +134,20 @@ class ReplyPlayed:
     reply: int
     asks: bool = False
     """It ended with a question."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyProtected:
+    """What a reply is going to say must be heard: the caller cannot cut in."""
+
+    reply: int
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSpoke:
+    """A reply is over; this was heard of it."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +227,7 @@ class Goodbye:
 
     reason: str
     text: str
+    interruptible: bool = True
 
 
 Origin = CallerTurn | News | Say | Goodbye
@@ -205,9 +244,12 @@ Evidence = (
     Activity
     | Words
     | DigitPressed
+    | KeysWanted
     | ReplyAudible
+    | ReplyProtected
     | ReplyPlayed
     | ReplyEmpty
+    | AgentSpoke
     | Fault
     | CloseWanted
     | LineClosed
@@ -221,10 +263,25 @@ Evidence = (
 
 @dataclass(frozen=True, slots=True)
 class StartReply:
-    """Make a reply and play it."""
+    """Make a reply and play it; one that was prepared under this number is played at once."""
 
     reply: int
     origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareReply:
+    """Make a reply on speculation; nothing of it is heard, and no tool runs, before `StartReply`."""
+
+    reply: int
+    origin: CallerTurn
+
+
+@dataclass(frozen=True, slots=True)
+class DropPrepared:
+    """The caller went on, or said something else: the prepared reply was in vain."""
+
+    reply: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +349,8 @@ class EndCall:
 
 Action = (
     StartReply
+    | PrepareReply
+    | DropPrepared
     | PausePlayout
     | ResumePlayout
     | CommitInterruption

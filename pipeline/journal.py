@@ -8,6 +8,7 @@ from __future__ import annotations
 
 __all__ = ["CallJournal"]
 
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from .clock import Clock
@@ -25,6 +26,26 @@ STAGE_EVENTS = {
 }
 
 
+@dataclass(slots=True)
+class SpeculationFigures:
+    """What speculation brought and cost in one call."""
+
+    used: int = 0
+    dropped: int = 0
+    dropped_ms: int = 0
+    """Time for which replies were made that nobody heard."""
+    dropped_tokens: int = 0
+
+    def add(self, spent_ms: int, tokens: int, *, used: bool) -> None:
+        """Count one reply that was prepared."""
+        if used:
+            self.used += 1
+        else:
+            self.dropped += 1
+            self.dropped_ms += spent_ms
+            self.dropped_tokens += tokens
+
+
 class CallJournal:
     """Writes one call's events, each with its millisecond since the stream began."""
 
@@ -39,6 +60,8 @@ class CallJournal:
         self._timelines: dict[int, Timeline] = {}
         """By reply; a reply that no turn asked for has none."""
         self._reached: set[tuple[int, str]] = set()
+        self._prepared_at = 0.0
+        self.speculation = SpeculationFigures()
         self._settled = 0
         """Replies up to this one are over; what their tasks still do is no event."""
 
@@ -53,7 +76,7 @@ class CallJournal:
 
     def end(self, reason: str, figures: dict[str, Any]) -> None:
         """The call is over."""
-        self.note("call.ended", reason=reason, **figures)
+        self.note("call.ended", reason=reason, **figures, speculation=asdict(self.speculation))
 
     def observe(self, evidence: Evidence, media_s: float) -> None:
         """Look at evidence on its way to turn-taking."""
@@ -104,10 +127,26 @@ class CallJournal:
             "turn.ended", turn=action.turn, text=action.detail, reason=action.why, media_ms=_ms(last_sound_s)
         )
 
+    def reply_prepared(self, number: int, origin: CallerTurn) -> None:
+        """A reply is being made on speculation."""
+        self._prepared_at = self._now()
+        self._timelines[number] = Timeline(origin.number)
+        self.note("speculation.started", reply=number, turn=origin.number)
+
+    def speculated(self, number: int, tokens: int, *, used: bool) -> None:
+        """What was prepared is used, or was in vain: so much time and so many tokens."""
+        spent_ms = round((self._now() - self._prepared_at) * 1000)
+        self.note(
+            "speculation.used" if used else "speculation.dropped", reply=number, ms=spent_ms, tokens=tokens
+        )
+        self.speculation.add(spent_ms, tokens, used=used)
+        if not used:
+            self._timelines.pop(number, None)
+
     def reply_started(self, number: int, origin: Origin) -> None:
         """A reply is being made."""
         if isinstance(origin, CallerTurn):
-            timeline = Timeline(origin.number)
+            timeline = self._timelines.get(number) or Timeline(origin.number)
             for stage, at_s in self._heard_at.items():
                 timeline.reach(stage, at_s)
             self._heard_at.clear()

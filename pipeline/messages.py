@@ -99,6 +99,8 @@ class TextDelta:
     """The next piece of the reply's text, spaces included."""
 
     text: str
+    interruptible: bool = True
+    """Whether the caller may cut into the reply from here on."""
 
 
 ModelDelta = TextDelta | ToolRequest

@@ -6,7 +6,11 @@ __all__ = ["Meaning", "PhraseBook", "normalised"]
 
 import enum
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Self
+
+from offhook.config.phrases import BACKCHANNELS, IGNORED, STOP_WORDS, phrases_for
+from offhook.config.turn_taking import TurnTaking
 
 _SIGNS = re.compile(r"[^\w' ]+")
 _SPACES = re.compile(r"\s+")
@@ -14,7 +18,7 @@ _SPACES = re.compile(r"\s+")
 
 def normalised(text: str) -> str:
     """Lower case, hyphens and punctuation as spaces: "Uh-huh." -> "uh huh"."""
-    return _SPACES.sub(" ", _SIGNS.sub(" ", text.lower())).strip()
+    return _SPACES.sub(" ", _SIGNS.sub(" ", text.lower().replace("\u2019", "'"))).strip()
 
 
 class Meaning(enum.Enum):
@@ -27,24 +31,42 @@ class Meaning(enum.Enum):
 
 
 class PhraseBook:
-    """The backchannels and stop words of one assistant."""
+    """The backchannels, stop words and hesitations of one assistant; a phrase in several is a stop word."""
 
-    def __init__(self, backchannels: Iterable[str], stop_words: Iterable[str]) -> None:
-        self._backchannels = sorted(
-            {normalised(phrase) for phrase in backchannels} - {""}, key=len, reverse=True
+    def __init__(
+        self, backchannels: Iterable[str], stop_words: Iterable[str], ignored: Iterable[str] = ()
+    ) -> None:
+        self._backchannels = _longest_first(backchannels)
+        self._ignored = _longest_first(ignored)
+        self._stop = _longest_first(stop_words)
+
+    @classmethod
+    def of(cls, settings: TurnTaking, language: str) -> Self:
+        """The lists of an assistant, or the built-in ones of its language."""
+        return cls(
+            phrases_for(language, settings.backchannels, BACKCHANNELS),
+            phrases_for(language, settings.stop_words, STOP_WORDS),
+            phrases_for(language, settings.ignored, IGNORED),
         )
-        self._stop = [f" {normalised(phrase)} " for phrase in stop_words if normalised(phrase)]
 
     def meaning(self, text: str) -> Meaning:
-        """Judge words that were said over the agent."""
-        rest = f" {normalised(text)} "
-        if not rest.strip():
-            return Meaning.NOTHING
-        if any(stop in rest for stop in self._stop):
+        """Judge words of the caller's."""
+        said = f" {normalised(text)} "
+        if any(f" {stop} " in said for stop in self._stop):
             return Meaning.STOP
-        for phrase in self._backchannels:
-            # Each phrase may stand several times: "yeah, yeah, okay".
-            while f" {phrase} " in rest:
-                rest = rest.replace(f" {phrase} ", " ")
-                rest = f" {rest.strip()} " if rest.strip() else " "
-        return Meaning.CONTENT if rest.strip() else Meaning.BACKCHANNEL
+        without_backchannels = _without(said, self._backchannels)
+        if _without(without_backchannels, self._ignored).strip():
+            return Meaning.CONTENT
+        return Meaning.BACKCHANNEL if without_backchannels != said else Meaning.NOTHING
+
+
+def _longest_first(phrases: Iterable[str]) -> list[str]:
+    return sorted({normalised(phrase) for phrase in phrases} - {""}, key=len, reverse=True)
+
+
+def _without(said: str, phrases: Sequence[str]) -> str:
+    for phrase in phrases:
+        # Each phrase may stand several times: "yeah, yeah, okay".
+        while f" {phrase} " in said:
+            said = said.replace(f" {phrase} ", " ")
+    return said

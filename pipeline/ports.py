@@ -16,6 +16,7 @@ __all__ = [
     "Transcriber",
     "TranscriberStream",
     "Transcript",
+    "TurnHint",
     "Voice",
     "VoiceActivity",
     "VoiceActivityStream",
@@ -24,6 +25,7 @@ __all__ = [
     "Workers",
 ]
 
+import enum
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec, Protocol, TypeVar
@@ -68,6 +70,19 @@ class VoiceActivity(Protocol):
         """Start a stream; `on_window` is called on the loop, in order."""
 
 
+class TurnHint(enum.Enum):
+    """What a provider thinks of the caller's turn."""
+
+    NONE = "none"
+    """It has no opinion."""
+    EAGER = "eager"
+    """It may be over."""
+    RESUMED = "resumed"
+    """It is not over after all."""
+    ENDED = "ended"
+    """It is over."""
+
+
 @dataclass(frozen=True, slots=True)
 class Transcript:
     """Words of the caller's, so far or for good.
@@ -86,6 +101,8 @@ class Transcript:
     """The caller's audio was listened to up to here, in seconds since the stream began."""
     confidence: float = 1.0
     """0 to 1; below 0.37 (mean log-probability -1) the words of a short utterance are a guess."""
+    turn: TurnHint = TurnHint.NONE
+    """The provider's own opinion of the turn, beside its words."""
 
 
 class TranscriberStream(Protocol):

@@ -22,6 +22,7 @@ from offhook.config.tool import Tool
 from .clock import Clock
 from .evidence import (
     AgentBusy,
+    AgentSpoke,
     AgentWants,
     CallerTurn,
     CloseWanted,
@@ -31,6 +32,7 @@ from .evidence import (
     ReplyAudible,
     ReplyEmpty,
     ReplyPlayed,
+    ReplyProtected,
     Say,
 )
 from .executors import executors_for
@@ -40,6 +42,7 @@ from .messages import CallerSaid, Message, ToolAnswered, ToolRequest
 from .pacing import PacingWheel
 from .playout import Heard
 from .ports import LanguageModel, Line, Voice, Workers
+from .rehearsal import Rehearsal
 from .reply import Reply, ReplyParts
 from .speaker import Speaker
 from .tools import Answer, Toolbox
@@ -82,6 +85,7 @@ class Replies:
         self.speaker = Speaker(line, wheel, clock, self)
         self._present: Reply | None = None
         self._task: asyncio.Task[None] | None = None
+        self._prepared: tuple[Reply, asyncio.Task[None]] | None = None
         self._results: list[ToolAnswered] = []
         self._turn = 0
 
@@ -92,14 +96,37 @@ class Replies:
     # ---------------------------------------------------------------- orders
 
     def start(self, number: int, origin: Origin) -> None:
-        """Make a reply and play it."""
-        reply = Reply(number, self._prelude(origin))
-        self._present = reply
+        """Make a reply and play it; at once if it was prepared."""
         if isinstance(origin, CallerTurn):
             self._turn = origin.number
         self._journal.reply_started(number, origin)
         self.speaker.begin(number)
-        self._task = self._spawn("reply", self._make(reply, origin), number)
+        if self._prepared is not None and self._prepared[0].number == number:
+            self._present, self._task = self._prepared
+            self._prepared = None
+            self._results.clear()
+            self._journal.speculated(self._present.number, self._present.tokens, used=True)
+            if self._present.rehearsal is not None:
+                self._present.rehearsal.release()
+            return
+        self._present = Reply(number, self._prelude(origin))
+        if isinstance(origin, CallerTurn | News):
+            self._results.clear()  # each is handed out once
+        self._task = self._spawn("reply", self._make(self._present, origin), number)
+
+    def prepare(self, number: int, origin: CallerTurn) -> None:
+        """Make a reply up to its first clause and its first tool, for nobody to hear yet."""
+        self._journal.reply_prepared(number, origin)
+        reply = Reply(number, self._prelude(origin), rehearsal=Rehearsal(self.speaker))
+        self._prepared = reply, self._spawn("reply", self._make(reply, origin), number)
+
+    def drop(self) -> None:
+        """What was prepared was in vain."""
+        if self._prepared is not None:
+            reply, task = self._prepared
+            self._prepared = None
+            task.cancel()
+            self._journal.speculated(reply.number, reply.tokens, used=False)
 
     def interrupt(self) -> None:
         """The caller took the floor: what was heard stands, the rest is gone."""
@@ -123,6 +150,7 @@ class Replies:
 
     def close(self) -> None:
         """The call is over; what was heard of a reply is kept."""
+        self.drop()
         heard = self.speaker.revoke()
         if heard is not None:
             self._settle(heard, interrupted=not heard.complete)
@@ -132,19 +160,12 @@ class Replies:
     # -------------------------------------------------------- making a reply
 
     async def _make(self, reply: Reply, origin: Origin) -> None:
-        parts = ReplyParts(
-            model=self._model,
-            voice=self._voice,
-            speaker=self.speaker,
-            specs=self._toolbox.specs,
-            variables=self._variables,
-            ask_tool=self._ask_tool,
-            reached=partial(self._journal.reach, number=reply.number),
-        )
-        if isinstance(origin, CallerTurn | News):
-            spoke = bool(reply.prelude) and await reply.answer(self.history.messages(reply.prelude), parts)
-        else:
-            spoke = await reply.say(self.filled(origin.text), parts)
+        try:
+            spoke = await self._speak(reply, origin)
+        except Exception:
+            await reply.released()  # a preparation that failed has failed only if it was wanted
+            raise
+        await reply.released()
         if any(request.name in self._closers for request in reply.tool_requests):
             self._feed(CloseWanted("the assistant ended the call", goodbye=not spoke))
         if not spoke:
@@ -154,6 +175,22 @@ class Replies:
             self._settle(Heard(reply.number, "", "", 0.0, complete=True), interrupted=False)
             self._feed(ReplyEmpty(reply.number))
 
+    async def _speak(self, reply: Reply, origin: Origin) -> bool:
+        """Make the reply's text and audio; False if nothing was to be heard."""
+        parts = ReplyParts(
+            model=self._model,
+            voice=self._voice,
+            speaker=reply.rehearsal or self.speaker,
+            specs=self._toolbox.specs,
+            variables=self._variables,
+            ask_tool=self._ask_tool,
+            reached=partial(self._journal.reach, number=reply.number),
+            protect=partial(self._feed, ReplyProtected(reply.number)),
+        )
+        if isinstance(origin, CallerTurn | News):
+            return bool(reply.prelude) and await reply.answer(self.history.messages(reply.prelude), parts)
+        return await reply.say(self.filled(origin.text), parts)
+
     def _prelude(self, origin: Origin) -> tuple[Message, ...]:
         """What leads to a reply: the caller's words, and answers of tools that are still wanted."""
         if isinstance(origin, CallerTurn):
@@ -161,10 +198,9 @@ class Replies:
         return self._known_results() if isinstance(origin, News) else ()
 
     def _known_results(self) -> tuple[ToolAnswered, ...]:
-        """Answers that are still wanted; each is handed out once."""
+        """Answers that are still wanted."""
         # A request that was withdrawn and asked again has two answers; one is enough.
         wanted = {item.request_id: item for item in self._results if self.history.waits_for(item.request_id)}
-        self._results.clear()
         return tuple(wanted.values())
 
     def _cancel(self) -> None:
@@ -180,6 +216,7 @@ class Replies:
         self._present = None
         self.history.settle(reply.prelude, reply.said(heard.text, interrupted=interrupted), reply.answers)
         self._journal.reply_ended(heard, interrupted)
+        self._feed(AgentSpoke(heard.text))
 
     # ------------------------------------------------- news from the speaker
 

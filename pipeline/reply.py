@@ -3,6 +3,9 @@
 Two tasks joined by a bounded channel: the model's text is cut into clauses while earlier clauses are
 being spoken. All audio carries the reply's number; once the reply is revoked nothing of it is
 accepted any more, and its tasks are cancelled as a whole. Tools that it asked for live on.
+
+A reply that is prepared on speculation runs up to its first clause's audio and its first tool, and
+waits there for `release`.
 """
 
 from __future__ import annotations
@@ -22,8 +25,8 @@ from .cancellation import cancelled_from_inside
 from .channel import Overflow, Receiver, Sender, open_channel
 from .messages import AgentSaid, Message, ModelRequest, TextDelta, ToolAnswered, ToolRequest, ToolSpec
 from .ports import LanguageModel, Voice
+from .rehearsal import Rehearsal, SpeechSink
 from .segmenter import Segmenter, clauses_of
-from .speaker import Speaker
 
 T = TypeVar("T")
 
@@ -45,13 +48,15 @@ class ReplyParts:
 
     model: LanguageModel
     voice: Voice
-    speaker: Speaker
+    speaker: SpeechSink
     specs: tuple[ToolSpec, ...]
     variables: Mapping[str, str]
     ask_tool: Callable[[ToolRequest], ToolAnswered]
     """Starts the tool, or says why not; never waits."""
     reached: Callable[[str], None]
     """Notes a stage of the timeline."""
+    protect: Callable[[], None]
+    """Told once, before words that must be heard: the caller cannot cut in."""
 
 
 @dataclass(slots=True)
@@ -64,6 +69,15 @@ class Reply:
     generated: str = ""
     tool_requests: list[ToolRequest] = field(default_factory=list)
     answers: list[ToolAnswered] = field(default_factory=list)
+    rehearsal: Rehearsal | None = None
+    """Where the audio waits while the reply is only prepared; None: it is heard as it is made."""
+    tokens: int = 0
+    """Pieces of text and requests that the model gave."""
+
+    async def released(self) -> None:
+        """Wait until the reply is no mere preparation."""
+        if self.rehearsal is not None:
+            await self.rehearsal.released()
 
     def said(self, heard: str, *, interrupted: bool) -> AgentSaid:
         """The reply as the history keeps it."""
@@ -111,11 +125,15 @@ class Reply:
         async with aclosing(each_within(parts.model.respond(request), DELTA_WAIT_S, "model")) as deltas:
             async for delta in deltas:
                 parts.reached("first_token")
+                self.tokens += 1
                 if isinstance(delta, TextDelta):
+                    if not delta.interruptible:
+                        parts.protect()
                     said += delta.text
                     for clause in segmenter.feed(delta.text):
                         await self._give(clause, clauses, parts)
                 else:
+                    await self.released()
                     requests.append(delta)
                     self.tool_requests.append(delta)
                     answer = parts.ask_tool(delta)
@@ -135,6 +153,7 @@ class Reply:
         async for clause in clauses:
             if not await self._speak_clause(clause, parts):
                 break
+        await self.released()
         return parts.speaker.finish(self.number)
 
     async def _speak_clause(self, clause: str, parts: ReplyParts) -> bool:

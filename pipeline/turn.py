@@ -9,17 +9,12 @@ The caller takes the floor by speaking (IDLE -> LISTENING). Silence beyond the p
 words ask for, with words that are final up to the last sound, ends the turn (-> PROCESSING); the
 first audio written makes it RESPONDING; the last mark heard gives the floor back (-> LISTENING).
 
-When the caller makes a sound while a reply is being made or played, the floor is contested, in two
-phases. First the reply is paused: silence at once, nothing lost. Then it is decided:
+When the caller makes a sound while a reply is being made or played, the floor is contested (`contest`):
+the reply is paused, then words decide. A commit before the first audio was written withdraws the reply,
+and the caller's words go on from the turn that asked for it: two breaths, one turn, one answer.
 
-    words with content, or a stop word, that are stable    -> commit: the caller has the floor
-    still speech after `decide_ms`                         -> commit
-    speech over, no words                                  -> resume
-    speech over, a backchannel, then `debounce_ms`         -> resume
-
-At most `max_wordless_pauses` pauses without words in one reply; after that only words pause it.
-A commit before the first audio was written withdraws the reply, and the caller's words go on from
-the turn that asked for it: two breaths, one turn, one answer.
+While a silence is waited out the reply may be prepared on speculation, from the words so far. It is
+used if the turn ends with the same words, and dropped when they change or news comes.
 
 What the agent wants to say unasked (greeting, answers of tools, prompts, goodbye) waits on the agenda
 until nobody has the floor. A goodbye that is heard to its end ends the call; a caller who cuts into
@@ -38,6 +33,7 @@ from collections.abc import Mapping
 from offhook.config.turn_taking import TurnTaking as Settings
 
 from .caller_words import CallerWords
+from .contest import Contest, Ruling, Verdict
 from .endpointing import patience_for
 from .evidence import (
     Action,
@@ -49,18 +45,22 @@ from .evidence import (
     CommitInterruption,
     Decided,
     DigitPressed,
+    DropPrepared,
     EndCall,
     EndUtterance,
     Evidence,
     Fault,
     Goodbye,
+    KeysWanted,
     LineClosed,
     News,
     Origin,
     PausePlayout,
+    PrepareReply,
     ReplyAudible,
     ReplyEmpty,
     ReplyPlayed,
+    ReplyProtected,
     ResumePlayout,
     Say,
     StartReply,
@@ -69,7 +69,7 @@ from .evidence import (
     WithdrawReply,
     Words,
 )
-from .phrases import Meaning, PhraseBook
+from .phrases import Meaning, PhraseBook, normalised
 
 TRANSITIONS: Mapping[State, frozenset[State]] = {
     State.IDLE: frozenset({State.LISTENING, State.PROCESSING, State.ERROR, State.ENDED}),
@@ -89,38 +89,48 @@ ANSWER_WITHIN_S = 1.0
 """A backchannel so close to the end of a question was the answer to it."""
 FAULTS_IN_A_ROW = 3
 """So many lost replies end the call."""
-GUESS_BELOW = 0.37
-"""Mean log-probability -1: a short utterance below it was no words (see the recogniser)."""
-SHORT_S = 0.8
 CLEAR_SPEECH_S = 1.0
 """So much speech without any words from the recogniser was not noise: the caller is told."""
 
 
 class TurnTaking:
-    """The arbiter of one call. `agenda`, words and deadlines are its only memory."""
+    """The arbiter of one call. `agenda`, words, the contest and deadlines are its only memory."""
 
-    def __init__(self, settings: Settings, *, goodbye: str, apology: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        language: str = "en",
+        goodbye: str,
+        apology: str,
+        goodbye_interruptible: bool = True,
+        speculates: bool = False,
+    ) -> None:
         self._settings = settings
-        self._book = PhraseBook(settings.backchannels, settings.stop_words)
+        self._book = PhraseBook.of(settings, language)
         self._goodbye, self._apology = goodbye, apology
+        self._goodbye_interruptible = goodbye_interruptible
+        self._speculates = speculates
         self.state = State.IDLE
         self.words = CallerWords()
+        self._contest = Contest(settings, self._book, self.words)
         self._activity = Activity(0.0, speaking=False, onset_s=0.0, last_speech_s=0.0)
         self._floor_s = 0.0
         """Speech up to this point of the caller's audio has been dealt with."""
         self._words_at_s = 0.0
         """Where the caller's audio stood when words last came."""
         self._digits = ""
+        self._keys_wanted = False
         self._turn = 0
         self._turn_text = ""
+        self._prepared: PrepareReply | None = None
+        self._speculations = 0
         self._backchannel = ("", 0.0)
         """The last one over a reply, and where it ended in the caller's audio."""
         self._reply: int | None = None
         self._replies = 0
         self._origin: Origin | None = None
-        self._paused = False
-        self._pause_had_words = False
-        self._wordless_pauses = 0
+        self._protected = False
         self._closing: CloseWanted | None = None
         self._faults = 0
         self._busy = False
@@ -141,12 +151,14 @@ class TurnTaking:
     @property
     def paused(self) -> bool:
         """The reply is held back until it is decided who has the floor."""
-        return self._paused
+        return self._contest.paused
 
     @property
     def next_deadline(self) -> float | None:
         """When `advance` must be called, or None."""
-        return min(self._deadlines.values(), default=None)
+        contested = self._contest.next_deadline
+        own = min(self._deadlines.values(), default=contested)
+        return own if contested is None or own is None else min(own, contested)
 
     def start(self, now: float, greeting: Say | None) -> list[Action]:
         """The line is open: greet, or wait for the caller."""
@@ -170,12 +182,16 @@ class TurnTaking:
                 if reply == self._reply and self.state is State.PROCESSING:
                     self._deadlines.pop("watchdog", None)
                     self._to(State.RESPONDING, "reply ready")
+            case ReplyProtected(reply):
+                self._on_protected(reply)
             case ReplyPlayed(reply, asks):
                 self._on_played(reply, asks=asks)
             case ReplyEmpty(reply):
                 self._on_empty(reply)
             case DigitPressed(digit):
                 self._on_digit(digit)
+            case KeysWanted(wanted):
+                self._keys_wanted = wanted
             case AgentWants(origin):
                 self._want(origin)
             case AgentBusy(busy):
@@ -197,6 +213,7 @@ class TurnTaking:
         for _, name in due:
             if self._deadlines.pop(name, None) is not None:
                 self._on_deadline(name)
+        self._rule(self._contest.advance(now))
         return self._finish_step()
 
     # ------------------------------------------------------------ listening
@@ -209,8 +226,8 @@ class TurnTaking:
                 self._to(State.LISTENING, "the caller speaks")
         if self.state is State.LISTENING:
             self._check_end_of_turn()
-        elif self.state in (State.PROCESSING, State.RESPONDING):
-            self._contest_by_sound()
+        elif self._may_interrupt():
+            self._rule(self._contest.by_sound(activity, self._now))
 
     def _on_words(self, words: Words) -> None:
         if not self.words.take(words.transcript):
@@ -222,13 +239,15 @@ class TurnTaking:
                 self._to(State.LISTENING, "the caller's words")
         if self.state is State.LISTENING:
             self._check_end_of_turn()
-        elif self.state in (State.PROCESSING, State.RESPONDING):
-            self._contest_by_words()
+        elif self._may_interrupt():
+            self._rule(self._contest.by_words(self._activity, words.over, self._now))
 
     def _on_digit(self, digit: str) -> None:
         self._caller_is_there()
         if self._may_interrupt():
             self._commit("a key was pressed")
+        if self._keys_wanted:
+            return
         if self.state is State.IDLE:
             self._to(State.LISTENING, "a key was pressed")
         if digit != "#":
@@ -245,12 +264,15 @@ class TurnTaking:
         sound_seen = activity.last_speech_s > self._floor_s
         heard_until = activity.last_speech_s if sound_seen else self._words_at_s
         patience = patience_for(self.words.text, self._settings)
+        final = self.words.final_until(heard_until if sound_seen else 0.0)
         if activity.media_s - heard_until < patience.silence_s:
             self._deadlines.pop("final", None)
+            if final and not activity.speaking:
+                self._prepare()
             return
-        if self.words.final_until(heard_until if sound_seen else 0.0):
+        if final:
             self._deadlines.pop("final", None)
-            if self.words.fresh_text and not self._is_a_guess():
+            if self._says_something():
                 self._end_turn(f"{patience.reason}, {patience.silence_s * 1000:.0f} ms")
             else:
                 self._forget_noise()
@@ -260,7 +282,7 @@ class TurnTaking:
     def _final_is_overdue(self) -> None:
         if self.state is not State.LISTENING:
             return
-        if self.words.fresh_text:
+        if self._says_something():
             self._end_turn("the final words are overdue")
         elif self._activity.speech_s >= CLEAR_SPEECH_S and not self.words.before:
             self._on_fault(Fault("transcriber", "speech was heard, but no words came"))
@@ -283,13 +305,44 @@ class TurnTaking:
         self._turn += 1
         self._turn_text = text
         self._actions.append(Decided("turn.ended", why, text, turn=self._turn))
+        prepared = self._prepared
+        if prepared is not None and normalised(prepared.origin.text) == normalised(text):
+            self._prepared = None
+        else:
+            prepared = None
+        self._speculations = 0
         self._hand_floor_on()
         # The reply is made from all that is known, answers of tools too.
         self._agenda = deque(origin for origin in self._agenda if not isinstance(origin, News))
-        self._start_reply(CallerTurn(self._turn, text), "end of turn")
+        self._start_reply(CallerTurn(self._turn, text), "end of turn", prepared)
+
+    def _prepare(self) -> None:
+        """Begin a reply to the words so far; the turn may end with them."""
+        text = self.words.text
+        if self._prepared is not None:
+            if normalised(self._prepared.origin.text) == normalised(text):
+                return
+            self._drop_prepared()
+        if (
+            not self._speculates
+            or not self._says_something()
+            or self._speculations >= self._settings.max_speculations
+            or any(isinstance(origin, News) for origin in self._agenda)
+        ):
+            return
+        self._speculations += 1
+        self._replies += 1
+        self._prepared = PrepareReply(self._replies, CallerTurn(self._turn + 1, text))
+        self._actions.append(self._prepared)
+
+    def _drop_prepared(self) -> None:
+        if self._prepared is not None:
+            self._actions.append(DropPrepared(self._prepared.reply))
+            self._prepared = None
 
     def _hand_floor_on(self) -> None:
         """What was said up to now has been dealt with."""
+        self._drop_prepared()
         self.words.reset()
         self._floor_s = self._activity.media_s
         for name in ("final", "turn-cap") if self._digits else ("final", "turn-cap", "digits"):
@@ -303,94 +356,43 @@ class TurnTaking:
         self._quiet_since = self._now
         self._prompts_given = 0
 
-    def _is_a_guess(self) -> bool:
-        return self.words.confidence < GUESS_BELOW and self._activity.speech_s < SHORT_S
+    def _says_something(self) -> bool:
+        """The caller's words are more than a guess about a noise, and more than hesitation."""
+        said = self._book.meaning(self.words.fresh_text) is not Meaning.NOTHING
+        return said and not self.words.is_a_guess(self._activity.speech_s)
 
     # ------------------------------------------------------------- barge-in
 
     def _may_interrupt(self) -> bool:
-        if self._settings.barge_in == "off" or self._reply is None:
+        if self._settings.barge_in == "off" or self._reply is None or self._protected:
             return False
-        return not (isinstance(self._origin, Say) and not self._origin.interruptible)
+        return not (isinstance(self._origin, Say | Goodbye) and not self._origin.interruptible)
 
-    def _contest_by_sound(self) -> None:
-        if self._settings.barge_in != "pause" or not self._may_interrupt():
+    def _on_protected(self, reply: int) -> None:
+        if reply == self._reply:
+            self._protected = True
+            if self._contest.paused:
+                self._contest.end()
+                self._resume("it must be heard")
+
+    def _rule(self, ruling: Ruling | None) -> None:
+        """Do what the contest has ruled."""
+        if ruling is None or self._reply is None:
             return
-        activity = self._activity
-        speech_s = activity.last_speech_s - max(activity.onset_s, self._floor_s)
-        if self._paused:
-            if activity.speaking:
-                self._deadlines.pop("debounce", None)
-                self._deadlines.pop("no-words", None)
-                self._deadlines.setdefault("decide", self._now + self._settings.decide_ms / 1000)
-            else:
-                self._judge_after_speech()
-        elif (
-            activity.speaking
-            and speech_s >= self._settings.pause_after_ms / 1000
-            and self._wordless_pauses < self._settings.max_wordless_pauses
-        ):
-            self._pause(f"{speech_s * 1000:.0f} ms of speech")
-
-    def _contest_by_words(self) -> None:
-        if not self._may_interrupt() or not self.words.fresh_text:
-            if self._paused and not self._activity.speaking:
-                self._judge_after_speech()
-            return
-        if self._settings.barge_in == "partial":
-            if self._meaning(self.words.fresh_text) in (Meaning.CONTENT, Meaning.STOP):
-                self._commit("words")
-            return
-        if not self._paused:
-            self._pause("words")
-        self._pause_had_words = True
-        meaning = self._meaning(self.words.stable_text)
-        if meaning in (Meaning.CONTENT, Meaning.STOP):
-            self._commit(meaning.value)
-        elif not self._activity.speaking:
-            self._judge_after_speech()
-
-    def _meaning(self, text: str) -> Meaning:
-        if text and self._is_a_guess():
-            return Meaning.BACKCHANNEL
-        return self._book.meaning(text)
-
-    def _pause(self, why: str) -> None:
-        if self._reply is None:
-            return
-        self._paused, self._pause_had_words = True, False
-        self._deadlines["decide"] = self._now + self._settings.decide_ms / 1000
-        self._actions += [PausePlayout(self._reply), Decided("barge-in.paused", why, reply=self._reply)]
-
-    def _judge_after_speech(self) -> None:
-        """The caller is silent again: words decide, or their absence."""
-        if not self.words.final_until(self._activity.last_speech_s):
-            self._deadlines.pop("debounce", None)
-            self._deadlines.setdefault("no-words", self._now + self._settings.decide_ms / 1000)
-            return
-        self._deadlines.pop("no-words", None)
-        match self._meaning(self.words.fresh_text):
-            case Meaning.NOTHING:
-                self._resume("sound without words")
-            case Meaning.BACKCHANNEL:
-                self._deadlines.setdefault("debounce", self._now + self._settings.debounce_ms / 1000)
-            case meaning:
-                self._commit(meaning.value)
-
-    def _words_are_overdue(self) -> None:
-        if self._paused:
-            meaning = self._meaning(self.words.fresh_text)
-            if meaning in (Meaning.CONTENT, Meaning.STOP):
-                self._commit(f"{meaning.value}, final words overdue")
-            else:
-                self._resume("no words came")
+        match ruling.verdict:
+            case Verdict.PAUSE:
+                paused = Decided("barge-in.paused", ruling.why, reply=self._reply)
+                self._actions += [PausePlayout(self._reply), paused]
+            case Verdict.RESUME:
+                self._resume(ruling.why)
+            case Verdict.COMMIT:
+                self._commit(ruling.why)
 
     def _resume(self, why: str) -> None:
         if self._reply is None:
             return
-        if not self._pause_had_words:
-            self._wordless_pauses += 1
-        self._end_contest()
+        if self._book.meaning(self.words.fresh_text) is not Meaning.NOTHING:
+            self._backchannel = (self.words.fresh_text, self._activity.last_speech_s)
         self._hand_floor_on()
         self._actions += [ResumePlayout(self._reply), Decided("barge-in.decided", why, "resume", self._reply)]
 
@@ -398,7 +400,7 @@ class TurnTaking:
         reply, origin = self._reply, self._origin
         if reply is None:
             return
-        self._end_contest()
+        self._contest.end()
         self._forget_reply()
         self._reopen()
         self._actions.append(Decided("barge-in.decided", why, "commit", reply))
@@ -418,29 +420,28 @@ class TurnTaking:
             self._want(origin)
         self._to(State.LISTENING, "the caller goes on")
 
-    def _end_contest(self) -> None:
-        self._paused = False
-        for name in ("decide", "debounce", "no-words"):
-            self._deadlines.pop(name, None)
-
     # -------------------------------------------------------------- replies
 
     def _want(self, origin: Origin) -> None:
         if origin in self._agenda:
             return
+        if isinstance(origin, News):
+            self._drop_prepared()
         if len(self._agenda) >= AGENDA_LIMIT:
             self._actions.append(Decided("agenda.full", "the oldest wish was dropped"))
             self._agenda.popleft()
         self._agenda.append(origin)
 
-    def _start_reply(self, origin: Origin, why: str) -> None:
-        self._replies += 1
-        self._reply, self._origin = self._replies, origin
-        self._wordless_pauses = 0
+    def _start_reply(self, origin: Origin, why: str, prepared: PrepareReply | None = None) -> None:
+        if prepared is None:
+            self._replies += 1
+        self._reply = prepared.reply if prepared else self._replies
+        self._origin, self._protected = origin, False
+        self._contest.begin(self._floor_s)
         self._deadlines.pop("silence", None)
         self._deadlines["watchdog"] = self._now + self._settings.reply_timeout_ms / 1000
         self._to(State.PROCESSING, why)
-        self._actions.append(StartReply(self._replies, origin))
+        self._actions.append(StartReply(self._reply, origin))
 
     def _forget_reply(self) -> None:
         self._reply = self._origin = None
@@ -450,7 +451,7 @@ class TurnTaking:
         if reply != self._reply:
             return
         origin = self._origin
-        self._end_contest()
+        self._contest.end()
         self._forget_reply()
         if isinstance(origin, CallerTurn | News):
             self._faults = 0
@@ -471,8 +472,8 @@ class TurnTaking:
         if reply != self._reply:
             return
         origin = self._origin
-        contested = self._paused
-        self._end_contest()
+        contested = self._contest.paused
+        self._contest.end()
         self._forget_reply()
         self._quiet_since = self._now
         if isinstance(origin, Goodbye):
@@ -490,7 +491,7 @@ class TurnTaking:
             self._deadlines["close"] = self._now + CLOSE_WITHIN_S
         if wanted.goodbye and self._goodbye:
             self._agenda = deque(origin for origin in self._agenda if isinstance(origin, News))
-            self._agenda.append(Goodbye(wanted.reason, self._goodbye))
+            self._agenda.append(Goodbye(wanted.reason, self._goodbye, self._goodbye_interruptible))
         elif self._reply is None:
             self._end(wanted.reason)
 
@@ -514,7 +515,7 @@ class TurnTaking:
                 self._on_close_wanted(CloseWanted("fault"))
             return
         if reply is not None:
-            self._end_contest()
+            self._contest.end()
             self._forget_reply()
             self._actions.append(CommitInterruption(reply))
         self._hand_floor_on()
@@ -536,18 +537,13 @@ class TurnTaking:
             case "final":
                 self._final_is_overdue()
             case "turn-cap" if self.state is State.LISTENING and self.words.text:
+                if self._activity.speaking:
+                    self._contest.overrule(self._activity.onset_s)
                 self._end_turn("the turn has lasted long enough")
             case "digits" if self.state in (State.IDLE, State.LISTENING):
                 self._end_turn("keys")
             case "digits" if self._reply is not None:
                 self._deadlines["digits"] = self._now + DIGITS_PAUSE_S
-            case "decide" if self._paused and self._activity.speaking:
-                self._commit("speech goes on")
-            case "debounce" if self._paused:
-                self._backchannel = (self.words.fresh_text, self._activity.last_speech_s)
-                self._resume("backchannel")
-            case "no-words":
-                self._words_are_overdue()
             case "watchdog" if self.state is State.PROCESSING:
                 self._on_fault(Fault("reply", "no answer in time", self._reply))
             case "silence" if self.state in (State.IDLE, State.LISTENING):
@@ -560,7 +556,8 @@ class TurnTaking:
     def _on_silence(self) -> None:
         prompts = self._settings.silence_prompts
         if self._prompts_given < len(prompts):
-            self._want(Say(prompts[self._prompts_given].text, "silence-prompt", only_now=True))
+            prompt = prompts[self._prompts_given]
+            self._want(Say(prompt.text, "silence-prompt", prompt.interruptible, only_now=True))
             self._prompts_given += 1
             self._actions.append(
                 Decided("silence.prompt", f"{self._now - self._quiet_since:.1f} s of silence")
@@ -589,6 +586,8 @@ class TurnTaking:
     # -------------------------------------------------------------- the end
 
     def _end(self, reason: str) -> None:
+        self._contest.end()
+        self._drop_prepared()
         self._deadlines.clear()
         self._agenda.clear()
         self._to(State.ENDED, reason)

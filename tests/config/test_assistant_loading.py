@@ -66,7 +66,7 @@ def test_words_of_yaml_1_1_are_no_booleans(tmp_path: Path) -> None:
     )
     assistant = load_assistant(path)
     assert (assistant.name, assistant.turn_taking.barge_in) == ("on", "off")
-    assert assistant.turn_taking.stop_words == ("no", "off")
+    assert assistant.turn_taking.stop_words == {"*": ("no", "off")}
     assert assistant.fallback_number == "+15551234567"
 
 
@@ -185,7 +185,7 @@ def test_notices_cannot_be_written() -> None:
             "`off`, `partial` or `pause`",
         ),
         ({"name": "x", "turn_taking": {"decide_ms": 1.5}}, "turn_taking.decide_ms", "whole number"),
-        ({"name": "x", "turn_taking": {"stop_words": ["a"] * 501}}, "turn_taking.stop_words", "501 items"),
+        ({"name": "x", "turn_taking": {"stop_words": ["a"] * 501}}, "turn_taking.stop_words.*", "501 items"),
         (intent(reply="r", say=["a", "b"]), "model.intents.0.say", "2 of at least 3"),
         (intent(), "model.intents.0.tool", "both missing"),
         (intent(reply="{number}"), "model.intents.0.reply", "{number}"),

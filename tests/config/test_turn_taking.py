@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from offhook.config.phrases import BACKCHANNELS, IGNORED, STOP_WORDS, Phrases, phrases_for
 from offhook.config.turn_taking import SilencePrompt, TurnTaking
 
 
@@ -14,9 +15,6 @@ def test_the_defaults_fit_together() -> None:
     turn_taking = TurnTaking()
     assert (turn_taking.endpointing_ms, turn_taking.barge_in, turn_taking.decide_ms) == (500, "pause", 1000)
     assert [prompt.after_s for prompt in turn_taking.silence_prompts] == [8, 16]
-    assert not set(turn_taking.backchannels) & set(turn_taking.stop_words)
-    assert {"yeah", "uh-huh", "i see"} <= set(turn_taking.backchannels)
-    assert {"stop", "wait", "hold on", "no"} <= set(turn_taking.stop_words)
 
 
 @pytest.mark.parametrize(
@@ -41,13 +39,28 @@ def test_what_does_not_fit_names_its_key(fields: dict[str, Any], key: str) -> No
 
 
 def test_phrases_are_plain_and_each_once() -> None:
-    turn_taking = TurnTaking(stop_words=("  Hold   ON ", "hold on", ""), backchannels=("Yeah", "yeah"))
-    assert turn_taking.stop_words == ("hold on",)
-    assert turn_taking.backchannels == ("yeah",)
+    turn_taking = TurnTaking(stop_words=["  Hold   ON ", "hold on", ""], backchannels={"de": ["Ja", "ja"]})  # type: ignore[arg-type]
+    assert turn_taking.stop_words == {"*": ("hold on",)}
+    assert turn_taking.backchannels == {"de": ("ja",)}
 
 
-def test_a_stop_word_is_no_backchannel() -> None:
-    assert "okay" not in TurnTaking(stop_words=("okay",)).backchannels
+@pytest.mark.parametrize("language", ["en", "de", "es", "fr", "it", "nl", "pt"])
+def test_every_built_in_language_tells_going_on_from_stopping(language: str) -> None:
+    backchannels = phrases_for(language, {}, BACKCHANNELS)
+    stop_words = phrases_for(language, {}, STOP_WORDS)
+    assert len(backchannels) > 10
+    assert len(stop_words) > 10
+    assert phrases_for(language, {}, IGNORED)
+    assert not set(backchannels) & set(stop_words)
+
+
+def test_a_list_is_found_by_tag_then_by_language_then_for_any() -> None:
+    written: Phrases = {"de-at": ("jo",), "de": ("ja",), "*": ("yes",)}
+    assert phrases_for("de-AT", written, BACKCHANNELS) == ("jo",)
+    assert phrases_for("de-CH", written, BACKCHANNELS) == ("ja",)
+    assert phrases_for("fr", written, BACKCHANNELS) == ("yes",)
+    assert phrases_for("fr", {"de": ("ja",)}, BACKCHANNELS) == BACKCHANNELS["fr"]
+    assert phrases_for("ja", {}, BACKCHANNELS) == ()
 
 
 def test_no_prompts_and_an_early_hangup_are_allowed() -> None:

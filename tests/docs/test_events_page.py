@@ -110,6 +110,8 @@ async def hesitant_call() -> Sequence[CallEvent]:
         await rig.caller_says("I want to change")
         await rig.sleep(0.9)
         await rig.caller_says("my address")
+        await rig.sleep(0.4)
+        await rig.caller_says("in the book")
         await rig.agent_starts()
         await rig.agent_is_silent()
         return rig.log.events

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from offhook.config.errors import ChannelClosed
-from offhook.config.turn_taking import BACKCHANNELS, STOP_WORDS, TurnTaking
+from offhook.config.turn_taking import TurnTaking
 from offhook.pipeline.caller_words import CallerWords
 from offhook.pipeline.channel import Overflow, Receiver, Sender, open_channel
 from offhook.pipeline.clock import LoopClock
@@ -118,7 +118,7 @@ def test_no_word_is_lost_however_the_text_arrives(text: str, sizes: list[int]) -
     ],
 )
 def test_what_words_over_the_agent_mean(text: str, meaning: Meaning) -> None:
-    assert PhraseBook(BACKCHANNELS, STOP_WORDS).meaning(text) is meaning
+    assert PhraseBook.of(TurnTaking(), "en").meaning(text) is meaning
 
 
 # ---------------------------------------------------------- the turn's words

@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from offhook.config.assistant import Assistant
@@ -40,6 +40,7 @@ _WORDS_A_PIECE = 3
 class _Reply:
     text: str = ""
     request: ToolRequest | None = None
+    interruptible: bool = True
 
 
 class IntentsAgent:
@@ -59,8 +60,9 @@ class IntentsAgent:
     async def respond(self, request: ModelRequest) -> AsyncIterator[ModelDelta]:
         """Yield the reply's text in pieces of a few words, then what is asked of tools."""
         replies = list(self._replies(request))
+        interruptible = all(reply.interruptible for reply in replies)
         for piece in _pieces(" ".join(reply.text for reply in replies if reply.text)):
-            yield TextDelta(piece)
+            yield TextDelta(piece, interruptible)
             await asyncio.sleep(0)  # what is downstream may begin
         for reply in replies:
             if reply.request is not None:
@@ -96,8 +98,9 @@ class IntentsAgent:
                 return _Reply(self._filled(self._assistant.model.fallback, {}, request))
         reply = self._filled(intent.reply, dict.fromkeys(intent.slots, "") | values, request)
         if intent.tool is None:
-            return _Reply(reply)
-        return self._with_tool(index, intent.tool, values, reply, request)
+            return _Reply(reply, interruptible=intent.interruptible)
+        answer = self._with_tool(index, intent.tool, values, reply, request)
+        return replace(answer, interruptible=intent.interruptible)
 
     def _with_tool(
         self, index: int, name: str, values: Mapping[str, str], reply: str, request: ModelRequest
