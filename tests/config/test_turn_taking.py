@@ -39,7 +39,7 @@ def test_what_does_not_fit_names_its_key(fields: dict[str, Any], key: str) -> No
 
 
 def test_phrases_are_plain_and_each_once() -> None:
-    turn_taking = TurnTaking(stop_words=["  Hold   ON ", "hold on", ""], backchannels={"de": ["Ja", "ja"]})  # type: ignore[arg-type]
+    turn_taking = TurnTaking(stop_words=["  Hold   ON ", "hold on", ""], backchannels={"de": ["Ja", "ja"]})  # type: ignore[arg-type, dict-item]
     assert turn_taking.stop_words == {"*": ("hold on",)}
     assert turn_taking.backchannels == {"de": ("ja",)}
 
