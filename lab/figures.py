@@ -107,6 +107,9 @@ def _stages(utterance: Utterance, timeline: Mapping[str, Any], answer: Sound | N
     moments = {name: _moment(timeline, f"{name}_ms") for name in _MOMENTS}
     moments["first_sound"], moments["last_sound"] = utterance.first_sound_ms, utterance.last_sound_ms
     moments["heard"] = answer.start_ms if answer else None
+    decided, audio = moments["end_of_turn"], moments["first_audio"]
+    moments["asked"] = decided if moments["prepared"] is None else moments["prepared"]
+    moments["ready"] = audio if audio is None or decided is None else max(audio, decided)
     stages = []
     for name, start, end, target_ms in _STAGES:
         start_ms, end_ms = moments[start], moments[end]
@@ -115,15 +118,18 @@ def _stages(utterance: Utterance, timeline: Mapping[str, Any], answer: Sound | N
     return tuple(stages)
 
 
-_MOMENTS = ("partial", "final", "end_of_turn", "first_token", "first_clause", "first_audio", "first_frame")
+_MOMENTS = (
+    "partial", "final", "prepared", "end_of_turn",
+    "first_token", "first_clause", "first_audio", "first_frame",
+)  # fmt: skip
 _STAGES: tuple[tuple[str, str, str, int | None], ...] = (
     ("first partial", "first_sound", "partial", FIRST_PARTIAL_TARGET_MS),
     ("final transcript", "last_sound", "final", None),
     ("end of turn", "last_sound", "end_of_turn", None),
-    ("first token", "end_of_turn", "first_token", FIRST_TOKEN_TARGET_MS),
+    ("first token", "asked", "first_token", FIRST_TOKEN_TARGET_MS),
     ("first clause", "first_token", "first_clause", None),
     ("first audio", "first_clause", "first_audio", FIRST_AUDIO_TARGET_MS),
-    ("first frame sent", "first_audio", "first_frame", None),
+    ("first frame sent", "ready", "first_frame", None),
     ("heard by the caller", "first_frame", "heard", None),
 )
 

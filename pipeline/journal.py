@@ -130,7 +130,8 @@ class CallJournal:
     def reply_prepared(self, number: int, origin: CallerTurn) -> None:
         """A reply is being made on speculation."""
         self._prepared_at = self._now()
-        self._timelines[number] = Timeline(origin.number)
+        self._timelines[number] = timeline = Timeline(origin.number)
+        timeline.reach("prepared", self._prepared_at)
         self.note("speculation.started", reply=number, turn=origin.number)
 
     def speculated(self, number: int, tokens: int, *, used: bool) -> None:

@@ -133,6 +133,8 @@ class Reply:
                     for clause in segmenter.feed(delta.text):
                         await self._give(clause, clauses, parts)
                 else:
+                    for clause in segmenter.flush():  # whatever leads to a tool is said while it runs
+                        await self._give(clause, clauses, parts)
                     await self.released()
                     requests.append(delta)
                     self.tool_requests.append(delta)

@@ -9,6 +9,7 @@ STAGES = (
     "last_sound",
     "partial",
     "final",
+    "prepared",
     "end_of_turn",
     "first_token",
     "first_clause",
@@ -16,7 +17,10 @@ STAGES = (
     "first_frame",
     "first_mark",
 )
-"""What is timed in a turn, in the order in which it happens."""
+"""What is timed in a turn, in the order in which it happens.
+
+A reply that is `prepared` may have its first token, clause and audio before the end of the turn.
+"""
 
 
 class Timeline:
