@@ -34,7 +34,6 @@ from offhook.config.turn_taking import TurnTaking as Settings
 
 from .caller_words import CallerWords
 from .contest import Contest, Ruling, Verdict
-from .endpointing import patience_for
 from .evidence import (
     Action,
     Activity,
@@ -45,7 +44,6 @@ from .evidence import (
     CommitInterruption,
     Decided,
     DigitPressed,
-    DropPrepared,
     EndCall,
     EndUtterance,
     Evidence,
@@ -56,7 +54,6 @@ from .evidence import (
     News,
     Origin,
     PausePlayout,
-    PrepareReply,
     ReplyAudible,
     ReplyEmpty,
     ReplyPlayed,
@@ -69,7 +66,9 @@ from .evidence import (
     WithdrawReply,
     Words,
 )
-from .phrases import Meaning, PhraseBook, normalised
+from .listening import Listening, Noise, Outcome, TurnOver, Unheard
+from .phrases import Meaning, PhraseBook
+from .speculation import Speculation
 
 TRANSITIONS: Mapping[State, frozenset[State]] = {
     State.IDLE: frozenset({State.LISTENING, State.PROCESSING, State.ERROR, State.ENDED}),
@@ -81,20 +80,16 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
 }
 
 AGENDA_LIMIT = 16
-DIGITS_PAUSE_S = 2.0
-"""Keys pressed this close together are one value (the usual IVR inter-digit time)."""
 CLOSE_WITHIN_S = 15.0
 """A call whose end cannot be taken back ends after so long, whoever has the floor."""
 ANSWER_WITHIN_S = 1.0
 """A backchannel so close to the end of a question was the answer to it."""
 FAULTS_IN_A_ROW = 3
 """So many lost replies end the call."""
-CLEAR_SPEECH_S = 1.0
-"""So much speech without any words from the recogniser was not noise: the caller is told."""
 
 
 class TurnTaking:
-    """The arbiter of one call. `agenda`, words, the contest and deadlines are its only memory."""
+    """The arbiter of one call: who has the floor, what the agent owes, and when the call ends."""
 
     def __init__(
         self,
@@ -110,21 +105,13 @@ class TurnTaking:
         self._book = PhraseBook.of(settings, language)
         self._goodbye, self._apology = goodbye, apology
         self._goodbye_interruptible = goodbye_interruptible
-        self._speculates = speculates
         self.state = State.IDLE
-        self.words = CallerWords()
+        self._listening = Listening(settings, self._book)
         self._contest = Contest(settings, self._book, self.words)
-        self._activity = Activity(0.0, speaking=False, onset_s=0.0, last_speech_s=0.0)
-        self._floor_s = 0.0
-        """Speech up to this point of the caller's audio has been dealt with."""
-        self._words_at_s = 0.0
-        """Where the caller's audio stood when words last came."""
-        self._digits = ""
+        self._speculation = Speculation(settings.max_speculations if speculates else 0, self._new_number)
         self._keys_wanted = False
         self._turn = 0
         self._turn_text = ""
-        self._prepared: PrepareReply | None = None
-        self._speculations = 0
         self._backchannel = ("", 0.0)
         """The last one over a reply, and where it ended in the caller's audio."""
         self._reply: int | None = None
@@ -144,6 +131,11 @@ class TurnTaking:
     # ------------------------------------------------------------ the faces
 
     @property
+    def words(self) -> CallerWords:
+        """What the caller has said so far."""
+        return self._listening.words
+
+    @property
     def reply(self) -> int | None:
         """The reply that is being made or played, or None."""
         return self._reply
@@ -156,9 +148,10 @@ class TurnTaking:
     @property
     def next_deadline(self) -> float | None:
         """When `advance` must be called, or None."""
-        contested = self._contest.next_deadline
-        own = min(self._deadlines.values(), default=contested)
-        return own if contested is None or own is None else min(own, contested)
+        if self.state is State.ENDED:
+            return None
+        parts = (self._listening.next_deadline, self._contest.next_deadline, *self._deadlines.values())
+        return min((when for when in parts if when is not None), default=None)
 
     def start(self, now: float, greeting: Say | None) -> list[Action]:
         """The line is open: greet, or wait for the caller."""
@@ -214,33 +207,32 @@ class TurnTaking:
             if self._deadlines.pop(name, None) is not None:
                 self._on_deadline(name)
         self._rule(self._contest.advance(now))
+        self._conclude(self._listening.advance(now, listens=self.state in (State.IDLE, State.LISTENING)))
         return self._finish_step()
 
     # ------------------------------------------------------------ listening
 
     def _on_activity(self, activity: Activity) -> None:
-        self._activity = activity
-        if activity.speaking and activity.last_speech_s > self._floor_s:
+        if self._listening.sound(activity):
             self._caller_is_there()
             if self.state is State.IDLE:
                 self._to(State.LISTENING, "the caller speaks")
         if self.state is State.LISTENING:
-            self._check_end_of_turn()
+            self._listen()
         elif self._may_interrupt():
             self._rule(self._contest.by_sound(activity, self._now))
 
     def _on_words(self, words: Words) -> None:
-        if not self.words.take(words.transcript):
+        if not self._listening.take(words.transcript):
             return
         if words.transcript.text.strip():
-            self._words_at_s = self._activity.media_s
             self._caller_is_there()
             if self.state is State.IDLE:
                 self._to(State.LISTENING, "the caller's words")
         if self.state is State.LISTENING:
-            self._check_end_of_turn()
+            self._listen()
         elif self._may_interrupt():
-            self._rule(self._contest.by_words(self._activity, words.over, self._now))
+            self._rule(self._contest.by_words(self._listening.activity, words.over, self._now))
 
     def _on_digit(self, digit: str) -> None:
         self._caller_is_there()
@@ -250,116 +242,57 @@ class TurnTaking:
             return
         if self.state is State.IDLE:
             self._to(State.LISTENING, "a key was pressed")
-        if digit != "#":
-            self._digits += digit
-        elif not self._digits:
-            return
-        self._deadlines["digits"] = self._now + (DIGITS_PAUSE_S if digit != "#" else 0.0)
+        self._listening.press(digit, self._now)
 
-    def _check_end_of_turn(self) -> None:
-        if self._digits or not self._caller_has_said_something():
-            return
-        activity = self._activity
-        self._deadlines.setdefault("turn-cap", self._now + self._settings.max_turn_s)
-        sound_seen = activity.last_speech_s > self._floor_s
-        heard_until = activity.last_speech_s if sound_seen else self._words_at_s
-        patience = patience_for(self.words.text, self._settings)
-        final = self.words.final_until(heard_until if sound_seen else 0.0)
-        if activity.media_s - heard_until < patience.silence_s:
-            self._deadlines.pop("final", None)
-            if final and not activity.speaking:
-                self._prepare()
-            return
-        if final:
-            self._deadlines.pop("final", None)
-            if self._says_something():
-                self._end_turn(f"{patience.reason}, {patience.silence_s * 1000:.0f} ms")
-            else:
+    def _listen(self) -> None:
+        """Is the turn over? If only a silence is wanting, its reply can be prepared."""
+        outcome = self._listening.judge(self._now)
+        text = self._listening.settled_text
+        if outcome is not None:
+            self._conclude(outcome)
+        elif text and not any(isinstance(origin, News) for origin in self._agenda):
+            self._actions += self._speculation.prepare(self._turn + 1, text)
+
+    def _conclude(self, outcome: Outcome | None) -> None:
+        match outcome:
+            case TurnOver(text, why, speaks_on):
+                if speaks_on:
+                    self._contest.overrule(self._listening.activity.onset_s)
+                self._end_turn(text, why)
+            case Noise():
                 self._forget_noise()
-        else:
-            self._deadlines.setdefault("final", self._now + self._settings.final_timeout_ms / 1000)
-
-    def _final_is_overdue(self) -> None:
-        if self.state is not State.LISTENING:
-            return
-        if self._says_something():
-            self._end_turn("the final words are overdue")
-        elif self._activity.speech_s >= CLEAR_SPEECH_S and not self.words.before:
-            self._on_fault(Fault("transcriber", "speech was heard, but no words came"))
-        else:
-            self._forget_noise()
+            case Unheard():
+                self._on_fault(Fault("transcriber", "speech was heard, but no words came"))
 
     def _forget_noise(self) -> None:
         self._actions.append(Decided("noise", "sound without words"))
         if self.words.before:
-            self.words.reset(self.words.before)
-            self._end_turn("only noise followed; what was asked before it stands")
+            self._end_turn(self.words.before, "only noise followed; what was asked before it stands")
             return
         self._hand_floor_on()
         self._quiet_since = self._now
 
-    def _end_turn(self, why: str) -> None:
-        text = " ".join(part for part in (self.words.text, self._digits) if part)
-        self._digits = ""
+    def _end_turn(self, text: str, why: str) -> None:
         self._reopen()
         self._turn += 1
         self._turn_text = text
         self._actions.append(Decided("turn.ended", why, text, turn=self._turn))
-        prepared = self._prepared
-        if prepared is not None and normalised(prepared.origin.text) == normalised(text):
-            self._prepared = None
-        else:
-            prepared = None
-        self._speculations = 0
+        prepared = self._speculation.take(text)
+        self._listening.end_turn()
         self._hand_floor_on()
         # The reply is made from all that is known, answers of tools too.
         self._agenda = deque(origin for origin in self._agenda if not isinstance(origin, News))
         self._start_reply(CallerTurn(self._turn, text), "end of turn", prepared)
 
-    def _prepare(self) -> None:
-        """Begin a reply to the words so far; the turn may end with them."""
-        text = self.words.text
-        if self._prepared is not None:
-            if normalised(self._prepared.origin.text) == normalised(text):
-                return
-            self._drop_prepared()
-        if (
-            not self._speculates
-            or not self._says_something()
-            or self._speculations >= self._settings.max_speculations
-            or any(isinstance(origin, News) for origin in self._agenda)
-        ):
-            return
-        self._speculations += 1
-        self._replies += 1
-        self._prepared = PrepareReply(self._replies, CallerTurn(self._turn + 1, text))
-        self._actions.append(self._prepared)
-
-    def _drop_prepared(self) -> None:
-        if self._prepared is not None:
-            self._actions.append(DropPrepared(self._prepared.reply))
-            self._prepared = None
-
     def _hand_floor_on(self) -> None:
         """What was said up to now has been dealt with."""
-        self._drop_prepared()
-        self.words.reset()
-        self._floor_s = self._activity.media_s
-        for name in ("final", "turn-cap") if self._digits else ("final", "turn-cap", "digits"):
-            self._deadlines.pop(name, None)
+        self._actions += self._speculation.drop()
+        self._listening.hand_on()
         self._actions.append(EndUtterance())
-
-    def _caller_has_said_something(self) -> bool:
-        return self._activity.last_speech_s > self._floor_s or bool(self.words.fresh_text)
 
     def _caller_is_there(self) -> None:
         self._quiet_since = self._now
         self._prompts_given = 0
-
-    def _says_something(self) -> bool:
-        """The caller's words are more than a guess about a noise, and more than hesitation."""
-        said = self._book.meaning(self.words.fresh_text) is not Meaning.NOTHING
-        return said and not self.words.is_a_guess(self._activity.speech_s)
 
     # ------------------------------------------------------------- barge-in
 
@@ -392,7 +325,7 @@ class TurnTaking:
         if self._reply is None:
             return
         if self._book.meaning(self.words.fresh_text) is not Meaning.NOTHING:
-            self._backchannel = (self.words.fresh_text, self._activity.last_speech_s)
+            self._backchannel = (self.words.fresh_text, self._listening.activity.last_speech_s)
         self._hand_floor_on()
         self._actions += [ResumePlayout(self._reply), Decided("barge-in.decided", why, "resume", self._reply)]
 
@@ -426,18 +359,20 @@ class TurnTaking:
         if origin in self._agenda:
             return
         if isinstance(origin, News):
-            self._drop_prepared()
+            self._actions += self._speculation.drop()
         if len(self._agenda) >= AGENDA_LIMIT:
             self._actions.append(Decided("agenda.full", "the oldest wish was dropped"))
             self._agenda.popleft()
         self._agenda.append(origin)
 
-    def _start_reply(self, origin: Origin, why: str, prepared: PrepareReply | None = None) -> None:
-        if prepared is None:
-            self._replies += 1
-        self._reply = prepared.reply if prepared else self._replies
+    def _new_number(self) -> int:
+        self._replies += 1
+        return self._replies
+
+    def _start_reply(self, origin: Origin, why: str, prepared: int | None = None) -> None:
+        self._reply = prepared or self._new_number()
         self._origin, self._protected = origin, False
-        self._contest.begin(self._floor_s)
+        self._contest.begin(self._listening.floor_s)
         self._deadlines.pop("silence", None)
         self._deadlines["watchdog"] = self._now + self._settings.reply_timeout_ms / 1000
         self._to(State.PROCESSING, why)
@@ -463,10 +398,9 @@ class TurnTaking:
         self._to(State.LISTENING, "reply played")
         words, ended_s = self._backchannel
         self._backchannel = ("", 0.0)
-        recent = self._activity.media_s - ended_s < ANSWER_WITHIN_S
-        if asks and words and recent and not self._caller_has_the_floor():
-            self.words.reset(words)
-            self._end_turn("an answer over the end of the question")
+        recent = self._listening.activity.media_s - ended_s < ANSWER_WITHIN_S
+        if asks and words and recent and not self._listening.has_the_floor:
+            self._end_turn(words, "an answer over the end of the question")
 
     def _on_empty(self, reply: int) -> None:
         if reply != self._reply:
@@ -480,7 +414,7 @@ class TurnTaking:
             self._end(origin.reason)
             return
         self._to(State.IDLE, "no reply needed")
-        if contested or self._caller_has_said_something():
+        if contested or self._listening.has_said_something:
             self._to(State.LISTENING, "the caller speaks")
 
     def _on_close_wanted(self, wanted: CloseWanted) -> None:
@@ -534,16 +468,6 @@ class TurnTaking:
 
     def _on_deadline(self, name: str) -> None:
         match name:
-            case "final":
-                self._final_is_overdue()
-            case "turn-cap" if self.state is State.LISTENING and self.words.text:
-                if self._activity.speaking:
-                    self._contest.overrule(self._activity.onset_s)
-                self._end_turn("the turn has lasted long enough")
-            case "digits" if self.state in (State.IDLE, State.LISTENING):
-                self._end_turn("keys")
-            case "digits" if self._reply is not None:
-                self._deadlines["digits"] = self._now + DIGITS_PAUSE_S
             case "watchdog" if self.state is State.PROCESSING:
                 self._on_fault(Fault("reply", "no answer in time", self._reply))
             case "silence" if self.state in (State.IDLE, State.LISTENING):
@@ -573,7 +497,7 @@ class TurnTaking:
     def _arm_silence(self) -> None:
         prompts = self._settings.silence_prompts
         waiting = self.state in (State.IDLE, State.LISTENING) and self._closing is None
-        if not waiting or self._busy or self._caller_has_the_floor():
+        if not waiting or self._busy or self._listening.has_the_floor:
             self._deadlines.pop("silence", None)
             return
         after_s = (
@@ -587,17 +511,14 @@ class TurnTaking:
 
     def _end(self, reason: str) -> None:
         self._contest.end()
-        self._drop_prepared()
+        self._actions += self._speculation.drop()
         self._deadlines.clear()
         self._agenda.clear()
         self._to(State.ENDED, reason)
         self._actions.append(EndCall(reason))
 
-    def _caller_has_the_floor(self) -> bool:
-        return self._activity.speaking or bool(self._digits) or self._caller_has_said_something()
-
     def _finish_step(self) -> list[Action]:
-        free = self.state in (State.IDLE, State.LISTENING) and not self._caller_has_the_floor()
+        free = self.state in (State.IDLE, State.LISTENING) and not self._listening.has_the_floor
         if free and self._closing is not None and not self._agenda:
             self._end(self._closing.reason)
         if free and self._agenda:

@@ -14,7 +14,7 @@ from offhook.bridge import app, call_log, media_socket, pool_workers, registry
 from offhook.bridge.twilio import call_control
 from offhook.config.tool import Tool
 from offhook.config.turn_taking import TurnTaking as TurnTakingSettings
-from offhook.pipeline import call, ear, history, pacing, playout, reply, speaker, tools, turn
+from offhook.pipeline import call, ear, history, listening, pacing, playout, reply, speaker, tools, turn
 from offhook.pipeline.evidence import State
 from offhook.pipeline.providers.embedded import model_process, silero, utterance, worker
 
@@ -139,7 +139,7 @@ def test_words_for_numbers_are_those_of_the_code() -> None:
     assert "may ask the model three\ntimes in all" in TEXT
     assert reply.MAX_ROUNDS == 3
     assert "a second of speech without any words" in TEXT
-    assert turn.CLEAR_SPEECH_S == 1.0
+    assert listening.CLEAR_SPEECH_S == 1.0
     assert registry.FINISHED_FOR_S == 3600
     assert worker.NICENESS > 0
 

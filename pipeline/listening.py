@@ -1,0 +1,184 @@
+"""The caller's turn as it is listened to: sound, words and keys in, and out whether it is over.
+
+A turn is over when the silence that its words ask for has passed in the caller's audio and the words are
+final up to the last sound; when the keys pressed have stood for a while; or when it has lasted too long.
+Sound that brought no words was noise. No I/O; `next_deadline` says when to `advance`.
+"""
+
+from __future__ import annotations
+
+__all__ = ["Listening", "Noise", "Outcome", "TurnOver", "Unheard"]
+
+from dataclasses import dataclass
+
+from offhook.config.turn_taking import TurnTaking as Settings
+
+from .caller_words import CallerWords
+from .endpointing import patience_for
+from .evidence import Activity
+from .phrases import Meaning, PhraseBook
+from .ports import Transcript
+
+DIGITS_PAUSE_S = 2.0
+"""Keys pressed this close together are one value (the usual IVR inter-digit time)."""
+CLEAR_SPEECH_S = 1.0
+"""So much speech without any words from the recogniser was not noise: the caller is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnOver:
+    """The caller's turn is over."""
+
+    text: str
+    why: str
+    speaks_on: bool = False
+    """It was ended for its length, in the middle of speech."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """There was sound, and it meant nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unheard:
+    """There was speech, and the recogniser has not said what."""
+
+
+Outcome = TurnOver | Noise | Unheard
+
+
+class Listening:
+    """One call's ear for turns; `hand_on` when what was said has been dealt with."""
+
+    def __init__(self, settings: Settings, book: PhraseBook) -> None:
+        self._settings, self._book = settings, book
+        self.words = CallerWords()
+        self.activity = Activity(0.0, speaking=False, onset_s=0.0, last_speech_s=0.0)
+        self.floor_s = 0.0
+        """Speech up to this point of the caller's audio has been dealt with."""
+        self._words_at_s = 0.0
+        """Where the caller's audio stood when words last came."""
+        self._digits = ""
+        self._deadlines: dict[str, float] = {}
+
+    @property
+    def next_deadline(self) -> float | None:
+        """When `advance` must be called, or None."""
+        return min(self._deadlines.values(), default=None)
+
+    @property
+    def has_said_something(self) -> bool:
+        """There is speech, or there are words, that nobody has dealt with."""
+        return self.activity.last_speech_s > self.floor_s or bool(self.words.fresh_text)
+
+    @property
+    def has_the_floor(self) -> bool:
+        """The caller speaks, or has something to say or to key in that is not finished."""
+        return self.activity.speaking or bool(self._digits) or self.has_said_something
+
+    @property
+    def settled_text(self) -> str:
+        """The words of the turn, if it would end with them were the silence long enough; else empty."""
+        silent = not self.activity.speaking and not self._digits
+        settled = silent and self._says_something and self.words.final_until(self._heard_until[1])
+        return self.words.text if settled else ""
+
+    # -------------------------------------------------------------- evidence
+
+    def sound(self, activity: Activity) -> bool:
+        """Take what voice activity says; True while the caller speaks."""
+        self.activity = activity
+        return activity.speaking and activity.last_speech_s > self.floor_s
+
+    def take(self, transcript: Transcript) -> bool:
+        """Take words; False if they are out of date."""
+        if not self.words.take(transcript):
+            return False
+        if transcript.text.strip():
+            self._words_at_s = self.activity.media_s
+        return True
+
+    def press(self, digit: str, now: float) -> None:
+        """Take a key: `#` ends the value at once, and ends nothing where there is none."""
+        if digit != "#":
+            self._digits += digit
+        elif not self._digits:
+            return
+        self._deadlines["digits"] = now + (DIGITS_PAUSE_S if digit != "#" else 0.0)
+
+    def judge(self, now: float) -> Outcome | None:
+        """Say whether the turn is over; asked while it is the caller's."""
+        if self._digits or not self.has_said_something:
+            return None
+        self._deadlines.setdefault("turn-cap", now + self._settings.max_turn_s)
+        heard_until_s, final_until_s = self._heard_until
+        patience = patience_for(self.words.text, self._settings)
+        if self.activity.media_s - heard_until_s < patience.silence_s:
+            self._deadlines.pop("final", None)
+            return None
+        if not self.words.final_until(final_until_s):
+            self._deadlines.setdefault("final", now + self._settings.final_timeout_ms / 1000)
+            return None
+        self._deadlines.pop("final", None)
+        if not self._says_something:
+            return Noise()
+        return TurnOver(self.words.text, f"{patience.reason}, {patience.silence_s * 1000:.0f} ms")
+
+    def advance(self, now: float, *, listens: bool) -> Outcome | None:
+        """Act on the earliest deadline that is reached; `listens` unless the agent has the floor."""
+        due = sorted((when, name) for name, when in self._deadlines.items() if when <= now)
+        for _, name in due:
+            del self._deadlines[name]
+            if not listens:
+                if name == "digits":
+                    self._deadlines[name] = now + DIGITS_PAUSE_S
+                continue
+            outcome = self._overdue(name)
+            if outcome is not None:
+                return outcome
+        return None
+
+    # -------------------------------------------------------------- the floor
+
+    def hand_on(self) -> None:
+        """What was said up to now has been dealt with; keys stay until they are a turn."""
+        self.words.reset()
+        self.floor_s = self.activity.media_s
+        for name in ("final", "turn-cap") if self._digits else ("final", "turn-cap", "digits"):
+            self._deadlines.pop(name, None)
+
+    def end_turn(self) -> None:
+        """The turn was taken, keys included."""
+        self._digits = ""
+        self.hand_on()
+
+    # --------------------------------------------------------------- details
+
+    @property
+    def _heard_until(self) -> tuple[float, float]:
+        """Where the silence began, and up to where the words must be final."""
+        if self.activity.last_speech_s > self.floor_s:
+            return self.activity.last_speech_s, self.activity.last_speech_s
+        return self._words_at_s, 0.0
+
+    @property
+    def _says_something(self) -> bool:
+        """The words are more than a guess about a noise, and more than hesitation."""
+        said = self._book.meaning(self.words.fresh_text) is not Meaning.NOTHING
+        return said and not self.words.is_a_guess(self.activity.speech_s)
+
+    def _overdue(self, name: str) -> Outcome | None:
+        match name:
+            case "final" if self._says_something:
+                return TurnOver(self.words.text, "the final words are overdue")
+            case "final" if self.activity.speech_s >= CLEAR_SPEECH_S and not self.words.before:
+                return Unheard()
+            case "final":
+                return Noise()
+            case "turn-cap" if self.words.text:
+                return TurnOver(self.words.text, "the turn has lasted long enough", self.activity.speaking)
+            case "digits":
+                text = " ".join(part for part in (self.words.text, self._digits) if part)
+                return TurnOver(text, "keys")
+        return None
