@@ -23,6 +23,7 @@ from offhook.config.errors import ProviderError
 
 from .clock import Clock, Timer
 from .ear import Ear
+from .echo import ExpectedEcho
 from .evidence import (
     Action,
     AgentWants,
@@ -89,6 +90,7 @@ class Call:
         self._control = control
         self._clock = clock
         self._journal = CallJournal(events, clock)
+        echo = ExpectedEcho()
         self._replies = Replies(
             assistant=assistant,
             variables=variables,
@@ -98,6 +100,7 @@ class Call:
             line=line,
             wheel=wheel,
             clock=clock,
+            echo=echo,
             journal=self._journal,
             spawn=self._spawn,
             feed=self.feed,
@@ -116,6 +119,8 @@ class Call:
             settings=assistant.turn_taking,
             clock=clock,
             feed=self.feed,
+            echo=echo,
+            over=self._replies.speaker.over,
         )
         self._waiting: deque[Evidence] = deque()
         self._feeding = False

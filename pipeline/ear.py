@@ -10,6 +10,7 @@ __all__ = ["Ear"]
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 from offhook.codecs.audio_format import MULAW_8K, converter
 from offhook.codecs.framing import SAMPLE_RATE_HZ as BYTES_PER_S
@@ -18,7 +19,8 @@ from offhook.config.turn_taking import TurnTaking
 
 from .cancellation import cancelled_from_inside
 from .clock import Clock
-from .evidence import Activity, Evidence, Fault, Words
+from .echo import ExpectedEcho
+from .evidence import Activity, Evidence, Fault, Over, Words
 from .ports import Transcriber, Transcript, VoiceActivity, VoiceWindow
 from .speech_gate import SpeechGate
 
@@ -44,10 +46,13 @@ class Ear:
         settings: TurnTaking,
         clock: Clock,
         feed: Callable[[Evidence], None],
+        echo: ExpectedEcho,
+        over: Callable[[], Over],
     ) -> None:
         self._clock = clock
         self._feed = feed
         self._transcriber = transcriber
+        self._echo, self._over = echo, over
         self._gate = SpeechGate(settings.vad_threshold, MIN_SPEECH_S)
         self._activity = Activity(0.0, speaking=False, onset_s=0.0, last_speech_s=0.0)
         self._bytes = 0
@@ -134,6 +139,8 @@ class Ear:
 
     def _on_window(self, window: VoiceWindow) -> None:
         self._deaf = False
+        if self._echo.hides(window.level_dbfs, window.media_s, self._clock.now()):
+            window = replace(window, probability=0.0)
         before, after = self._activity, self._gate.feed(window)
         self._activity = after
         if after.speaking and not before.speaking:
@@ -147,4 +154,4 @@ class Ear:
             return
         if transcript.final:
             self._final_until_s = max(self._final_until_s, transcript.covers_s)
-        self._feed(Words(transcript))
+        self._feed(Words(transcript, self._over()))

@@ -15,6 +15,8 @@ from .ports import WordTiming
 
 BYTES_PER_LETTER = 560
 """A letter lasts 70 ms at 170 words a minute."""
+ASKED_WITHIN_BYTES = BYTES_PER_S // 2
+"""A question still waits for its answer this long after its end, though the agent goes on."""
 _WORD = re.compile(r"\S+")
 
 
@@ -39,6 +41,8 @@ class HeardLedger:
     def __init__(self) -> None:
         self._text = ""
         self._words: list[_Word] = []
+        self._questions: list[tuple[int, int]] = []
+        """First and last byte of every clause that asks."""
         self._clause = ""
         self._clause_char = 0
         self._clause_byte = 0
@@ -74,6 +78,8 @@ class HeardLedger:
     def end_clause(self, at_byte: int) -> None:
         """The clause's audio ends here; words without timings get their share of it."""
         self._ended = True
+        if self._clause.rstrip("\"'”’) ").endswith("?"):
+            self._questions.append((self._clause_byte, at_byte))
         if self._timed:
             return
         spans = [match.span() for match in _WORD.finditer(self._clause)]
@@ -91,6 +97,20 @@ class HeardLedger:
         words = self._words + self._estimated(offset)
         count = bisect.bisect_left(words, 2 * offset, key=lambda word: word.twice_its_middle)
         return self._text[: words[count - 1].end_char] if count else ""
+
+    def text_between(self, first: int, last: int) -> str:
+        """The text of all words that lie in this stretch of audio, even in part."""
+        words = self._words + self._estimated(last)
+        ends = [0, *(word.end_char for word in words)]
+        inside = [i for i, word in enumerate(words) if word.end_byte > first and word.start_byte <= last]
+        return self._text[ends[inside[0]] : ends[inside[-1] + 1]].strip() if inside else ""
+
+    def asks_at(self, offset: int) -> bool:
+        """More than half of a clause that asks lies before `offset`, and not much of what follows it."""
+        return any(
+            2 * offset > first + last and offset <= last + ASKED_WITHIN_BYTES
+            for first, last in self._questions
+        )
 
     def _estimated(self, offset: int) -> list[_Word]:
         """The words of a clause that is still being made, at the usual pace of speech."""

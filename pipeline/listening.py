@@ -68,9 +68,14 @@ class Listening:
         return min(self._deadlines.values(), default=None)
 
     @property
+    def has_sounded(self) -> bool:
+        """There is speech that nobody has dealt with."""
+        return self.activity.last_speech_s > self.floor_s
+
+    @property
     def has_said_something(self) -> bool:
         """There is speech, or there are words, that nobody has dealt with."""
-        return self.activity.last_speech_s > self.floor_s or bool(self.words.fresh_text)
+        return self.has_sounded or bool(self.words.fresh_text)
 
     @property
     def has_the_floor(self) -> bool:
@@ -158,7 +163,7 @@ class Listening:
     @property
     def _heard_until(self) -> tuple[float, float]:
         """Where the silence began, and up to where the words must be final."""
-        if self.activity.last_speech_s > self.floor_s:
+        if self.has_sounded:
             return self.activity.last_speech_s, self.activity.last_speech_s
         return self._words_at_s, 0.0
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["Meaning", "PhraseBook", "normalised"]
+__all__ = ["Meaning", "PhraseBook", "is_echo", "normalised"]
 
 import enum
 import re
 from collections.abc import Iterable, Sequence
+from difflib import SequenceMatcher
 from typing import Self
 
 from offhook.config.phrases import BACKCHANNELS, IGNORED, STOP_WORDS, phrases_for
@@ -58,6 +59,16 @@ class PhraseBook:
         if _without(without_backchannels, self._ignored).strip():
             return Meaning.CONTENT
         return Meaning.BACKCHANNEL if without_backchannels != said else Meaning.NOTHING
+
+
+def is_echo(said: str, playing: str) -> bool:
+    """Say whether the words are, in order and but for a third of them, among those that we are playing."""
+    words, ours = normalised(said).split(), normalised(playing).split()
+    if not words or not ours:
+        return False
+    alike = SequenceMatcher(None, words, ours, autojunk=False)
+    same = sum(block.size for block in alike.get_matching_blocks())
+    return same >= 0.65 * len(words)
 
 
 def _longest_first(phrases: Iterable[str]) -> list[str]:

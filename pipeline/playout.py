@@ -70,6 +70,8 @@ class SendAudio:
     """Write these carrier bytes."""
 
     audio: bytes
+    at: float = 0.0
+    """When the far end begins to play them, half a round trip aside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +209,21 @@ class Playout:
         complete = reply.finished and offset >= len(reply.audio)
         text = reply.ledger.text if complete else reply.ledger.heard_text(offset)
         return Heard(reply.number, text, reply.ledger.text, offset / BYTES_PER_S, complete)
+
+    def recent_text(self, now: float, window_s: float) -> str:
+        """The words of the present reply that the far end played in the last seconds, or plays now."""
+        reply = self._reply
+        if reply is None:
+            return ""
+        offset = self._position(reply, now + self._round_trip_s / 2)
+        return reply.ledger.text_between(offset - int(window_s * BYTES_PER_S), offset)
+
+    def asks(self, now: float) -> bool:
+        """The clause in play is a question, and more than half of it was heard."""
+        reply = self._reply
+        if reply is None:
+            return False
+        return reply.ledger.asks_at(self._position(reply, now + self._round_trip_s / 2))
 
     # -------------------------------------------------------- making a reply
 
@@ -363,8 +380,8 @@ class Playout:
                 return
             audio = bytes(reply.audio[reply.cursor : reply.cursor + size])
             reply.cursor += size
+            out.append(SendAudio(audio, self._horizon))
             self._horizon += size / BYTES_PER_S
-            out.append(SendAudio(audio))
             self._mark_if_due(reply, out)
 
     def _restart(self, reply: _Reply, now: float, out: list[Outgoing]) -> None:

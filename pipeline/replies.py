@@ -20,6 +20,7 @@ from offhook.config.templates import fill
 from offhook.config.tool import Tool
 
 from .clock import Clock
+from .echo import ExpectedEcho
 from .evidence import (
     AgentBusy,
     AgentSpoke,
@@ -70,6 +71,7 @@ class Replies:
         line: Line,
         wheel: PacingWheel,
         clock: Clock,
+        echo: ExpectedEcho,
         journal: CallJournal,
         spawn: Spawn,
         feed: Callable[[Evidence], None],
@@ -82,7 +84,7 @@ class Replies:
             executors_for(assistant.tools, workers), clock=clock, spawn=spawn, listener=self
         )
         self.history = History(self.filled(assistant.instructions))
-        self.speaker = Speaker(line, wheel, clock, self)
+        self.speaker = Speaker(line, wheel, clock, self, echo)
         self._present: Reply | None = None
         self._task: asyncio.Task[None] | None = None
         self._prepared: tuple[Reply, asyncio.Task[None]] | None = None

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from .clock import Clock
+from .echo import ExpectedEcho
+from .evidence import Over
 from .pacing import PacingWheel
 from .playout import (
     FirstFrame,
@@ -24,6 +26,9 @@ from .playout import (
 )
 from .ports import Line, WordTiming
 
+RECENT_S = 3.0
+"""Words that came so long after we said them may be their echo, recognised late."""
+RECENT_WORDS = 10
 AHEAD_S = 10.0
 """How much synthesised audio may wait before its producer does."""
 
@@ -44,11 +49,16 @@ class SpeakerListener(Protocol):
 class Speaker:
     """One call's voice on its line. All methods but `room` are synchronous, so a barge-in is one callback."""
 
-    def __init__(self, line: Line, wheel: PacingWheel, clock: Clock, listener: SpeakerListener) -> None:
+    def __init__(
+        self, line: Line, wheel: PacingWheel, clock: Clock, listener: SpeakerListener, echo: ExpectedEcho
+    ) -> None:
         self._line = line
         self._wheel = wheel
         self._clock = clock
         self._listener = listener
+        self._echo = echo
+        self._said = ("", 0.0)
+        """The end of the last reply, and when it had been heard."""
         self._playout = Playout()
         self._slot: int | None = None
         self._moved = asyncio.Event()
@@ -67,6 +77,14 @@ class Speaker:
     def round_trip_s(self) -> float:
         """The newest measured round trip to the far end."""
         return self._playout.round_trip_s
+
+    def over(self) -> Over:
+        """What the caller hears of us, or has just heard, for words that may be its echo."""
+        now = self._clock.now()
+        playing = self._playout.recent_text(now, RECENT_S)
+        said, ended_at = self._said
+        recent = said if now - ended_at < RECENT_S else ""
+        return Over(f"{recent} {playing}".strip(), self._playout.asks(now))
 
     # -------------------------------------------------------- making a reply
 
@@ -118,6 +136,7 @@ class Speaker:
         """Take the present reply away for good; None if there is none."""
         if self._playout.reply is None:
             return None
+        self._remember(self._playout.recent_text(self._clock.now(), RECENT_S))
         heard, out = self._playout.revoke(self._clock.now())
         self._write(out)
         self._leave()
@@ -152,6 +171,9 @@ class Speaker:
         if self._playout.reply is None:
             self._leave()
 
+    def _remember(self, said: str) -> None:
+        self._said = said, self._clock.now()
+
     def _leave(self) -> None:
         if self._slot is not None:
             self._wheel.leave(self._slot, self._serve)
@@ -161,12 +183,14 @@ class Speaker:
         """Write first, tell the news afterwards: news may lead to a clear, and nothing may follow a clear."""
         for item in outgoing:
             match item:
-                case SendAudio(audio):
+                case SendAudio(audio, at):
                     self._line.send_audio(audio)
+                    self._echo.play(audio, at)
                 case SendMark(name):
                     self._line.send_mark(name)
                 case SendClear():
                     self._line.send_clear()
+                    self._echo.clear(self._clock.now())
         self._moved.set()
         for item in outgoing:
             match item:
@@ -176,4 +200,5 @@ class Speaker:
                     self._listener.first_mark(reply)
                 case Played(heard):
                     self._leave()
+                    self._remember(" ".join(heard.text.split()[-RECENT_WORDS:]))
                     self._listener.played(heard)

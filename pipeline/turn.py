@@ -29,6 +29,7 @@ __all__ = ["TRANSITIONS", "TurnTaking"]
 
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 
 from offhook.config.turn_taking import TurnTaking as Settings
 
@@ -67,7 +68,7 @@ from .evidence import (
     Words,
 )
 from .listening import Listening, Noise, Outcome, TurnOver, Unheard
-from .phrases import Meaning, PhraseBook
+from .phrases import Meaning, PhraseBook, is_echo
 from .speculation import Speculation
 
 TRANSITIONS: Mapping[State, frozenset[State]] = {
@@ -223,9 +224,14 @@ class TurnTaking:
             self._rule(self._contest.by_sound(activity, self._now))
 
     def _on_words(self, words: Words) -> None:
-        if not self._listening.take(words.transcript):
+        transcript = words.transcript
+        if words.over is not None and not self._listening.has_sounded:
+            # Nobody was heard but us: what says our own words back is our echo.
+            echo = is_echo(transcript.text, words.over.recent_text)
+            transcript = replace(transcript, text="") if echo else transcript
+        if not self._listening.take(transcript):
             return
-        if words.transcript.text.strip():
+        if transcript.text.strip():
             self._caller_is_there()
             if self.state is State.IDLE:
                 self._to(State.LISTENING, "the caller's words")

@@ -17,6 +17,8 @@ BYTES_PER_S = 8000
 WINDOW_BYTES = 256
 QUIET = 0xFF
 SOUND = 0x20
+LOUD_DBFS = -6.0
+"""The scripted caller is as loud as the scripted voice, whose bytes are no speech but numbers of words."""
 WORD_S = 0.3
 """Each word of the scripted voice takes this long."""
 
@@ -67,7 +69,9 @@ class ScriptedWindows:
             del self._buffer[:WINDOW_BYTES]
             self._bytes += WINDOW_BYTES
             loud = sum(byte != QUIET for byte in window) > WINDOW_BYTES // 2
-            said = VoiceWindow(self._bytes / BYTES_PER_S, 0.95 if loud else 0.02, -20.0 if loud else -80.0)
+            said = VoiceWindow(
+                self._bytes / BYTES_PER_S, 0.95 if loud else 0.02, LOUD_DBFS if loud else -80.0
+            )
             self._owner.later(lambda said=said: self._give(said))  # type: ignore[misc]
 
     def _give(self, window: VoiceWindow) -> None:
