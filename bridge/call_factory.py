@@ -42,7 +42,7 @@ class ConversationFactory:
     def create(
         self,
         *,
-        call_sid: str,  # noqa: ARG002 - the conversation does not care which call it is
+        call_sid: str,
         assistant: str | None,
         variables: Mapping[str, str],
         line: Line,
@@ -69,4 +69,5 @@ class ConversationFactory:
             events=log,
             clock=self._clock,
             wheel=self._wheel,
+            call_id=call_sid,
         )

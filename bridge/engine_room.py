@@ -16,6 +16,8 @@ from offhook.pipeline.clock import Clock
 from offhook.pipeline.ports import LanguageModel, Workers
 from offhook.pipeline.providers.embedded.agent import IntentsAgent
 from offhook.pipeline.providers.embedded.engines import EmbeddedEngines, EmbeddedSpeech
+from offhook.pipeline.providers.web.executors import web_executors
+from offhook.pipeline.providers.web.web_client import WebClient
 from offhook.pipeline.segmenter import clauses_of
 
 log = structlog.get_logger(__name__)
@@ -34,6 +36,7 @@ class EngineRoom:
         self._speech: dict[tuple[str, str, float], EmbeddedEngines] = {}
         self._models: OrderedDict[int, tuple[Assistant, LanguageModel]] = OrderedDict()
         self._warming: dict[tuple[str, str, float], asyncio.Task[None]] = {}
+        self._web = WebClient()
 
     @property
     def ready(self) -> bool:
@@ -68,14 +71,15 @@ class EngineRoom:
             model=self._model(assistant),
             voice=speech.voice,
             workers=self._workers,
+            web_tools=web_executors(assistant, self._web, self._clock),
         )
 
     async def close(self) -> None:
-        """Stop every engine."""
+        """Stop every engine, and close the connections of the tools."""
         for task in self._warming.values():
             task.cancel()
         await asyncio.gather(*self._warming.values(), return_exceptions=True)
-        await asyncio.gather(*(engines.close() for engines in self._speech.values()))
+        await asyncio.gather(self._web.close(), *(engines.close() for engines in self._speech.values()))
 
     def _model(self, assistant: Assistant) -> LanguageModel:
         kept = self._models.get(id(assistant))

@@ -39,6 +39,7 @@ def check(
     from offhook.config.errors import ConfigError
     from offhook.config.settings import load_settings
     from offhook.config.settings_checks import contradictions, notices
+    from offhook.config.tool_calls_out import calls_out
 
     problems: list[ConfigProblem] = []
     try:
@@ -50,8 +51,11 @@ def check(
         problems += error.problems
     for file in files or []:
         try:
-            for notice in load_assistant(file).notices:
+            assistant = load_assistant(file)
+            for notice in assistant.notices:
                 typer.echo(f"{file}: note: {notice}")
+            for sentence in calls_out(assistant):
+                typer.echo(f"{file}: {sentence}")
         except ConfigError as error:
             problems += error.problems
     for problem in problems:

@@ -21,14 +21,14 @@ __all__ = [
 
 from typing import Annotated, Any
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, field_validator
 
 from .intents import Intent, Slot
 from .section import Section, known_provider
+from .server import Server
 from .speech import Transcriber, Voice
 from .tool import Tool
 from .turn_taking import SilencePrompt, TurnTaking
-from .urls import checked_url
 
 PhoneNumber = Annotated[str, Field(pattern=r"^\+[1-9][0-9]{6,14}$")]
 """E.164: a plus sign, the country code, and no spaces."""
@@ -58,20 +58,6 @@ class Model(Section):
         return known_provider(name, carried=("embedded",), announced=("openai",))
 
 
-class Server(Section):
-    """Where the call's events are posted to."""
-
-    url: str
-    """An http or https address."""
-    secret: SecretStr | None = None
-    """Shared with the receiver, to sign what is posted."""
-
-    @field_validator("url")
-    @classmethod
-    def _is_an_address(cls, url: str) -> str:
-        return checked_url(url)
-
-
 class Assistant(Section):
     """Everything that one assistant is."""
 
@@ -96,7 +82,7 @@ class Assistant(Section):
     turn_taking: TurnTaking = TurnTaking()
     """Whose turn it is, and when."""
     server: Server | None = None
-    """Where events go, or nowhere."""
+    """Where calls of `server` tools are posted to, and events will be."""
     fallback_number: PhoneNumber | None = None
     """Where the caller is put through when the assistant cannot go on (E.164)."""
     goodbye: str = "Goodbye."

@@ -26,6 +26,7 @@ def inconsistencies(data: dict[str, Any]) -> Iterator[Inconsistency]:
     yield from _repeated_names(("tools",), tools)
     yield from _repeated_names(("model", "intents"), intents)
     yield from _functions_that_are_not_there(tools)
+    yield from _servers_that_nobody_named(tools, data.get("server"))
     yield from _intents_without_their_tool(intents, tools)
     yield from _languages_not_spoken(data)
 
@@ -50,7 +51,7 @@ def effectless(assistant: Assistant) -> Iterator[str]:
     if voice.model:
         yield "voice.model has no effect on the embedded voice."
     if assistant.server is not None:
-        yield "server has no effect yet: this release posts no events."
+        yield "server is asked by tools of kind server alone: this release posts no events."
     for index, intent in enumerate(model.intents):
         if len(intent.say) < 8:
             yield f"model.intents.{index}.say holds {len(intent.say)} examples; 8 or more work much better."
@@ -79,6 +80,14 @@ def _functions_that_are_not_there(tools: list[dict[str, Any]]) -> Iterator[Incon
         if tool.get("cpu_bound") is True and inspect.iscoroutinefunction(function):
             message = "cannot be true for an `async` function: it would run in another process."
             yield ("tools", index, "cpu_bound"), message, "Make the function a plain `def`."
+
+
+def _servers_that_nobody_named(tools: list[dict[str, Any]], server: Any) -> Iterator[Inconsistency]:
+    for index, tool in enumerate(tools):
+        if tool.get("kind") == "server" and not tool.get("server") and not server:
+            message = "is missing, and so is the assistant's own."
+            fix = "Write `server: {url: https://example.com/tools, secret: ${TOOLS_SECRET}}`."
+            yield ("tools", index, "server"), message, fix
 
 
 def _intents_without_their_tool(

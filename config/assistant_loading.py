@@ -13,18 +13,20 @@ from pydantic import ValidationError
 from .assistant import Assistant
 from .assistant_checks import effectless, inconsistencies
 from .documents import Document, KeyPath, read_json, read_yaml
+from .environment_texts import EnvironmentLookup, environment_lookup, with_environment
 from .errors import ConfigError, ConfigProblem
 from .explanation import explained
 from .hosted_names import Translation, translate
+from .tool_calls_out import unprotected
 
 _LARGEST_FILE_BYTES = 1 << 20
 
 
-def load_assistant(path: Path) -> Assistant:
+def load_assistant(path: Path, lookup: EnvironmentLookup | None = None) -> Assistant:
     """Read an assistant file, YAML or JSON by its ending.
 
-    The file's folder joins the end of `sys.path`, so that a tool's module may lie beside it. Raises
-    ConfigError with all that is wrong.
+    `lookup` gives the values of `${NAME}`: the environment and `.env` for None. The file's folder joins the
+    end of `sys.path`, so that a tool's module may lie beside it. Raises ConfigError with all that is wrong.
     """
     source = str(path)
     if path.is_dir():
@@ -47,15 +49,15 @@ def load_assistant(path: Path) -> Assistant:
     folder = str(path.resolve().parent)
     if folder not in sys.path:
         sys.path.append(folder)
-    return _assistant(document, source)
+    return _assistant(document, source, lookup or environment_lookup())
 
 
-def parse_assistant(data: Any, source: str) -> Assistant:
+def parse_assistant(data: Any, source: str, lookup: EnvironmentLookup | None = None) -> Assistant:
     """Make an assistant of plain data, as a JSON body holds it; raises ConfigError with all that is wrong."""
-    return _assistant(Document(data), source)
+    return _assistant(Document(data), source, lookup or environment_lookup())
 
 
-def _assistant(document: Document, source: str) -> Assistant:
+def _assistant(document: Document, source: str, lookup: EnvironmentLookup) -> Assistant:
     if not isinstance(document.data, dict):
         found = "is empty" if document.data is None else "does not hold `key: value` pairs"
         raise ConfigError([ConfigProblem(source, "", f"{found}.", "Write at least `name: ...`.")])
@@ -63,22 +65,27 @@ def _assistant(document: Document, source: str) -> Assistant:
         message = "is the script of a simulated call, not an assistant."
         raise ConfigError([ConfigProblem(source, "", message, "Give it to `offhook call --script`.")])
     translation = translate(document.data, Assistant)
-    assistant, found_problems = _validated(translation)
+    assistant, found_problems = _validated(translation, lookup)
     problems = [_placed(source, document, *problem) for problem in found_problems]
     if problems or assistant is None:
         raise ConfigError(sorted(problems, key=_line_of))
-    notices = (*translation.notices, *effectless(assistant))
+    notices = (*translation.notices, *effectless(assistant), *unprotected(assistant))
     return assistant.model_copy(update={"notices": notices})
 
 
-def _validated(translation: Translation) -> tuple[Assistant | None, list[tuple[KeyPath, str, str]]]:
+def _validated(
+    translation: Translation, lookup: EnvironmentLookup
+) -> tuple[Assistant | None, list[tuple[KeyPath, str, str]]]:
     """Validate translated data; problems are (path as written, message, fix)."""
     problems = [(path, message, "") for path, message in translation.problems]
+    data, unset = with_environment(translation.data, lookup)
+    problems += [(translation.written(path), message, fix) for path, message, fix in unset]
     assistant = None
     try:
-        assistant = Assistant.model_validate(translation.data)
+        assistant = Assistant.model_validate(data)
     except ValidationError as error:
-        problems += explained(error, translation)
+        told = {path for path, _, _ in problems}
+        problems += [problem for problem in explained(error, translation) if problem[0] not in told]
     if "notices" in translation.data:
         problems.append((("notices",), "is not a key of an assistant file.", "Leave it out."))
     told = {path for path, _, _ in problems}

@@ -8,7 +8,8 @@
     │   ├── ProviderTimeout    it did not answer in its time
     │   └── WorkerDied         the process that held the model is gone
     ├── ToolError              a tool failed; its text is fit for the model to read (pipeline/)
-    │   └── ToolTimeout        it did not answer before its deadline
+    │   ├── ToolTimeout        it did not answer before its deadline
+    │   └── ToolUnreachable    nothing was sent to it, so it may be asked again
     └── ChannelClosed          the other end of a channel is gone (pipeline/)
 
 An error carries its facts as fields and says one sentence that names the place and the fix.
@@ -27,6 +28,7 @@ __all__ = [
     "Refused",
     "ToolError",
     "ToolTimeout",
+    "ToolUnreachable",
     "WorkerDied",
 ]
 
@@ -103,11 +105,19 @@ class WorkerDied(ProviderError):
 
 
 class ToolError(OffhookError):
-    """A tool failed; the text may be read by the model."""
+    """A tool failed: the model may read `reason`, and the caller is told `fallback` as it stands, if any."""
+
+    def __init__(self, reason: str, *, fallback: str = "") -> None:
+        self.reason, self.fallback = reason, fallback
+        super().__init__(reason)
 
 
 class ToolTimeout(ToolError):
     """A tool did not answer before its deadline."""
+
+
+class ToolUnreachable(ToolError):
+    """A tool's server could not be reached: nothing was sent to it."""
 
 
 class ChannelClosed(OffhookError):

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, get_args, get_origin
 
 from .documents import KeyPath
+from .hosted_tools import HostedTool, is_hosted_tool, read_hosted_tool
 from .section import Section
 
 # From where (in our spelling) to where; the first part of the target is made when it is not there.
@@ -67,7 +68,35 @@ def translate(data: dict[str, Any], root: type[Section]) -> Translation:
         if isinstance(section, dict) and isinstance(provider, str) and provider in _PROVIDERS:
             section["provider"] = _PROVIDERS[provider]
             result.notices.append(f"{name}.provider: {provider} is read as {_PROVIDERS[provider]}.")
+    _translate_tools(result)
     return result
+
+
+def _translate_tools(result: Translation) -> None:
+    """Read tools that are written as there; one that is left out moves those behind it up."""
+    tools = result.data.get("tools")
+    if not isinstance(tools, list) or not any(map(is_hosted_tool, tools)):
+        return
+    kept: list[Any] = []
+    origins: dict[KeyPath, KeyPath] = {}
+    for index, tool in enumerate(tools):
+        place, new = ("tools", index), ("tools", len(kept))
+        written, read = result.written(place), HostedTool()
+        if is_hosted_tool(tool):
+            read = read_hosted_tool(tool)
+            result.notices += [f"{_dotted(written)} {notice}" for notice in read.notices]
+            if read.data is None:
+                continue
+        kept.append(tool if read.data is None else read.data)
+        origins[new] = written
+        for ours, theirs in result.origins.items():
+            if ours[:2] == place and len(ours) > 2:
+                origins[(*new, *ours[2:])] = theirs
+        for inside, there in read.origins.items():
+            origins[(*new, *inside)] = (*written, *there)
+    result.data["tools"] = kept
+    others = {ours: theirs for ours, theirs in result.origins.items() if len(ours) < 2 or ours[0] != "tools"}
+    result.origins = {**others, **origins}
 
 
 def foreign_names(path: KeyPath) -> dict[str, str]:

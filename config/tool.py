@@ -7,13 +7,32 @@ __all__ = ["Tool"]
 from typing import Annotated, Any, Literal
 
 from jsonschema import Draft202012Validator, SchemaError
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 
+from .http_tool import checked_body, checked_headers, checked_hosts, result_paths, url_with_holes
 from .section import Section
+from .server import Server
+
+_BELONGS_TO = {
+    "callable": "python",
+    "url": "http",
+    "headers": "http",
+    "body": "http",
+    "result": "http",
+    "allow": "http",
+    "server": "server",
+}
+"""Keys that one kind of tool alone has."""
+_WITHOUT_BODY = ("GET", "DELETE")
 
 
 def _no_parameters() -> dict[str, Any]:
     return {"type": "object", "properties": {}}
+
+
+ResultPaths = Annotated[
+    dict[str, str], BeforeValidator(result_paths, json_schema_input_type=dict[str, str] | list[str])
+]
 
 
 class Tool(Section):
@@ -23,12 +42,26 @@ class Tool(Section):
     """The name by which the model asks for it."""
     description: str = ""
     """What it does, for the model to read."""
-    kind: Literal["python", "end_call"] = "python"
-    """`python` runs `callable`; `end_call` says goodbye and ends the call."""
+    kind: Literal["python", "http", "server", "end_call"] = "python"
+    """`python` runs `callable`, `http` asks `url`, `server` asks the `server`, `end_call` ends the call."""
     callable: str | None = None
     """The function of a `python` tool, as `package.module:function`; it gets the arguments by name."""
     parameters: dict[str, Any] = Field(default_factory=_no_parameters)
     """JSON Schema (draft 2020-12) of the arguments, an object."""
+    url: str | None = None
+    """Where an `http` tool asks; `{parameter}` and `{{variable}}` may stand in its path and query values."""
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
+    """How it asks; arguments that are not in the `url` go into the query of GET and DELETE, else the body."""
+    headers: dict[str, SecretStr] = Field(default_factory=dict)
+    """Its headers; `${NAME}` stands for a variable of the environment, and no value is ever shown."""
+    body: dict[str, Any] | None = None
+    """The JSON that it sends, with `{parameter}` and `{{variable}}` in its texts; none: the arguments."""
+    result: ResultPaths = Field(default_factory=dict)
+    """What the model is told of the answer: a list of paths like `data.items.0.name`, or `name: path`."""
+    allow: tuple[str, ...] = ()
+    """Hosts that it may ask; one on a private network must be named here, like `127.0.0.1:9000`."""
+    server: Server | None = None
+    """Where a `server` tool posts to, if not to the assistant's own `server`."""
     deadline_s: Annotated[float, Field(gt=0, le=600)] = 5.0
     """The tool has failed when it has not answered after so many seconds."""
     dedupe_s: Annotated[float, Field(ge=0, le=3600)] = 10.0
@@ -44,13 +77,52 @@ class Tool(Section):
 
     @field_validator("callable")
     @classmethod
-    def _where_it_belongs(cls, reference: str | None, info: ValidationInfo) -> str | None:
-        kind = info.data.get("kind")
-        if kind == "python" and not reference:
+    def _is_given(cls, reference: str | None, info: ValidationInfo) -> str | None:
+        if info.data.get("kind") == "python" and not reference:
             raise ValueError("is needed for a python tool; write package.module:function")
-        if kind == "end_call" and reference:
-            raise ValueError("has no use in an end_call tool; leave it out")
         return reference
+
+    @field_validator(*_BELONGS_TO)
+    @classmethod
+    def _where_it_belongs(cls, value: Any, info: ValidationInfo) -> Any:
+        kind, owner = info.data.get("kind"), _BELONGS_TO[str(info.field_name)]
+        if value and kind is not None and kind != owner:
+            raise ValueError(
+                f"has no use in a tool of the kind {kind}; leave it out or write `kind: {owner}`"
+            )
+        return value
+
+    @field_validator("url")
+    @classmethod
+    def _is_an_address(cls, url: str | None, info: ValidationInfo) -> str | None:
+        if info.data.get("kind") == "http" and not url:
+            raise ValueError(
+                "is needed for an http tool; write https://api.example.com/orders/{order_number}"
+            )
+        if not url or "parameters" not in info.data:
+            return url
+        return url_with_holes(url, info.data["parameters"], info.data.get("arguments", ()))
+
+    @field_validator("headers")
+    @classmethod
+    def _can_be_sent(cls, headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        checked_headers(headers)
+        return headers
+
+    @field_validator("body")
+    @classmethod
+    def _has_a_request(cls, body: dict[str, Any] | None, info: ValidationInfo) -> dict[str, Any] | None:
+        if body is not None and info.data.get("method") in _WITHOUT_BODY:
+            raise ValueError(f"is not sent with {info.data['method']}; write `method: POST`")
+        if body is not None and "parameters" in info.data:
+            checked_body(body, info.data["parameters"])
+        return body
+
+    @field_validator("allow")
+    @classmethod
+    def _covers_the_host(cls, allow: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        checked_hosts(allow, info.data.get("url"))
+        return allow
 
     @field_validator("parameters")
     @classmethod

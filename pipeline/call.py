@@ -13,7 +13,7 @@ __all__ = ["Call", "Engines"]
 import asyncio
 from collections import deque
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -50,6 +50,7 @@ from .log_fields import failure_fields
 from .pacing import PacingWheel
 from .ports import CallControl, EventSink, LanguageModel, Line, Transcriber, Voice, VoiceActivity, Workers
 from .replies import Replies
+from .tools import Executor
 from .turn import TurnTaking
 
 log = structlog.get_logger(__name__)
@@ -68,6 +69,8 @@ class Engines:
     model: LanguageModel
     voice: Voice
     workers: Workers
+    web_tools: Mapping[str, Executor] = field(default_factory=dict)
+    """What carries out the assistant's tools that ask other machines, by name."""
 
 
 class Call:
@@ -84,6 +87,7 @@ class Call:
         events: EventSink,
         clock: Clock,
         wheel: PacingWheel,
+        call_id: str = "",
     ) -> None:
         self._assistant = assistant
         self._line = line
@@ -97,6 +101,8 @@ class Call:
             model=engines.model,
             voice=engines.voice,
             workers=engines.workers,
+            web_tools=engines.web_tools,
+            call_id=call_id,
             line=line,
             wheel=wheel,
             clock=clock,

@@ -13,16 +13,29 @@ from offhook.config.callables import import_callable
 from offhook.config.tool import Tool
 
 from .ports import Workers
+from .tool_run import ToolRun
 from .tools import Executor
 
 
-def executors_for(tools: Iterable[Tool], workers: Workers) -> dict[str, tuple[Tool, Executor]]:
-    """Every tool that runs beside the conversation, by name. Raises ValueError for an unknown one."""
-    return {
-        tool.name: (tool, _python(import_callable(tool.callable), tool.cpu_bound, workers))
-        for tool in tools
-        if tool.kind == "python" and tool.callable is not None
-    }
+def executors_for(
+    tools: Iterable[Tool], workers: Workers, web: Mapping[str, Executor]
+) -> dict[str, tuple[Tool, Executor]]:
+    """Every tool that runs beside the conversation, by name. Raises ValueError for an unknown function.
+
+    `web` holds the executors of tools that ask other machines, by name.
+    """
+    found = {tool.name: (tool, _executor(tool, workers, web)) for tool in tools}
+    return {name: (tool, executor) for name, (tool, executor) in found.items() if executor is not None}
+
+
+def _executor(tool: Tool, workers: Workers, web: Mapping[str, Executor]) -> Executor | None:
+    """The executor of a tool; None for one that is carried out by the conversation itself."""
+    match tool.kind:
+        case "python" if tool.callable is not None:
+            return _python(import_callable(tool.callable), tool.cpu_bound, workers)
+        case "http" | "server":
+            return web[tool.name]
+    return None
 
 
 def _python(function: Callable[..., Any], cpu_bound: bool, workers: Workers) -> Executor:
@@ -31,7 +44,7 @@ def _python(function: Callable[..., Any], cpu_bound: bool, workers: Workers) -> 
     called = function if inspect.isroutine(function) else getattr(function, "__call__", function)  # noqa: B004
     is_async = inspect.iscoroutinefunction(called)
 
-    async def run(arguments: Mapping[str, Any]) -> Any:
+    async def run(arguments: Mapping[str, Any], run: ToolRun) -> Any:  # noqa: ARG001 - the contract's
         if is_async:
             return await function(**arguments)
         # Bound first: a parameter of the tool's may bear a name of the workers' own.

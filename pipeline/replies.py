@@ -46,7 +46,7 @@ from .ports import LanguageModel, Line, Voice, Workers
 from .rehearsal import Rehearsal
 from .reply import Reply, ReplyParts
 from .speaker import Speaker
-from .tools import Answer, Toolbox
+from .tools import Answer, Executor, Toolbox
 
 
 class Spawn(Protocol):
@@ -68,6 +68,8 @@ class Replies:
         model: LanguageModel,
         voice: Voice,
         workers: Workers,
+        web_tools: Mapping[str, Executor],
+        call_id: str,
         line: Line,
         wheel: PacingWheel,
         clock: Clock,
@@ -81,7 +83,12 @@ class Replies:
         self._journal, self._spawn, self._feed = journal, spawn, feed
         self._closers = {tool.name for tool in assistant.tools if tool.kind == "end_call"}
         self._toolbox = Toolbox(
-            executors_for(assistant.tools, workers), clock=clock, spawn=spawn, listener=self
+            executors_for(assistant.tools, workers, web_tools),
+            clock=clock,
+            spawn=spawn,
+            listener=self,
+            call_id=call_id,
+            variables=self._variables,
         )
         self.history = History(self.filled(assistant.instructions))
         self.speaker = Speaker(line, wheel, clock, self, echo)

@@ -15,6 +15,7 @@ __all__ = ["Answer", "Executor", "Toolbox", "ToolboxListener"]
 
 import asyncio
 import json
+import secrets
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -29,6 +30,7 @@ from offhook.config.tool import Tool
 from .cancellation import cancelled_from_inside
 from .clock import Clock, Timer
 from .messages import ToolAnswered, ToolRequest, ToolSpec
+from .tool_run import ToolOutcome, ToolRun
 
 MAX_RUNNING = 16
 """Tools that may run at once in one call."""
@@ -42,8 +44,8 @@ ANSWER_LIMIT = 4096
 class Executor(Protocol):
     """Runs one kind of tool."""
 
-    async def __call__(self, arguments: Mapping[str, Any]) -> Any:
-        """Return a JSON value. Raises ToolError, whose text the model may read."""
+    async def __call__(self, arguments: Mapping[str, Any], run: ToolRun) -> Any:
+        """Return a JSON value or a ToolOutcome. Raises ToolError, whose reason the model may read."""
 
 
 class ToolboxListener(Protocol):
@@ -98,6 +100,8 @@ class Toolbox:
         clock: Clock,
         spawn: Callable[[str, Coroutine[Any, Any, None]], object],
         listener: ToolboxListener,
+        call_id: str = "",
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         self._tools = tools
         self._validators = {
@@ -106,6 +110,8 @@ class Toolbox:
         self._clock = clock
         self._spawn = spawn
         self._listener = listener
+        self._call_id = call_id
+        self._variables = {} if variables is None else variables
         self._ledger: dict[tuple[str, str], _Execution] = {}
 
     @property
@@ -179,9 +185,10 @@ class Toolbox:
 
     async def _run(self, execution: _Execution, execute: Executor, arguments: Mapping[str, Any]) -> None:
         tool = execution.tool
+        run = ToolRun(secrets.token_hex(16), self._call_id, dict(self._variables))
         try:
             async with asyncio.timeout(tool.deadline_s):
-                text, ok = _told(await execute(arguments)), True
+                text, ok = _told(await execute(arguments, run)), True
         except TimeoutError:
             text, ok = f"{tool.name} did not answer within {tool.deadline_s:g} s", False
         except ToolError as error:
@@ -229,6 +236,8 @@ def _checked(arguments: str, validator: Validator) -> dict[str, Any]:
 
 def _told(value: Any) -> str:
     """A tool's value as text for the model. Raises ToolError if it is no JSON."""
+    if isinstance(value, ToolOutcome):
+        return _told(value.value)
     if isinstance(value, str):
         return value
     try:

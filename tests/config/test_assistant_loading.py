@@ -221,7 +221,7 @@ def test_data_that_is_no_mapping_is_refused() -> None:
     [
         ({"name": "t"}, "callable", "is needed"),
         ({"name": "t", "kind": "end_call", "callable": "builtins:dict"}, "callable", "no use"),
-        ({"name": "t", "kind": "shell"}, "kind", "`python` or `end_call`"),
+        ({"name": "t", "kind": "shell"}, "kind", "must be one of `python`, "),
         ({"name": "t t", "callable": "builtins:dict"}, "name", "letters"),
         ({"name": "t", "callable": "nothing"}, "callable", "package.module:function"),
         ({"name": "t", "callable": "no.such.module:f"}, "callable", "cannot be imported"),

@@ -17,6 +17,7 @@ from offhook.config.turn_taking import TurnTaking as TurnTakingSettings
 from offhook.pipeline import call, ear, history, listening, pacing, playout, reply, speaker, tools, turn
 from offhook.pipeline.evidence import State
 from offhook.pipeline.providers.embedded import model_process, silero, utterance, worker
+from offhook.pipeline.providers.web import web_client
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "architecture.md").read_text()
@@ -77,6 +78,11 @@ LIMITS = [
     ("jobs for a model's process", f"{QUEUED_JOBS}, each {model_process._QUEUE_LIMIT_S:g} s"),
     ("a job in a model's process", f"{model_process._JOB_LIMIT_S:g} s"),
     ("tools that run at once, a call", f"{tools.MAX_RUNNING}"),
+    (
+        "connections of tools, to allowed hosts and to others",
+        f"{web_client.CONNECTIONS} each, {web_client.CONNECTIONS_PER_HOST} a host",
+    ),
+    ("an answer over HTTP", f"{web_client.LARGEST_ANSWER_BYTES // 1024} KiB"),
     ("executions in the ledger, a call", f"{tools.LEDGER_LIMIT}"),
     ("events of a call", f"{call_log.EVENT_LIMIT}"),
     ("events for one listener", f"{call_log.SUBSCRIPTION_LIMIT}"),

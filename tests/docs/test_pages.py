@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -103,7 +105,7 @@ def tool_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
 @pytest.mark.parametrize(("page", "text"), ASSISTANTS)
 @pytest.mark.usefixtures("tool_modules")
 def test_every_assistant_shown_can_be_used(page: str, text: str) -> None:
-    assistant = parse_assistant(read_yaml(text, page).data, page)
+    assistant = parse_assistant(read_yaml(text, page).data, page, lookup=lambda name: f"value-of-{name}")
 
     assert assistant.name
 
@@ -111,6 +113,24 @@ def test_every_assistant_shown_can_be_used(page: str, text: str) -> None:
 @pytest.mark.parametrize(("page", "text"), SCRIPTS)
 def test_every_script_shown_can_be_followed(page: str, text: str, tmp_path: Path) -> None:
     assert parse_script(read_yaml(text, page).data, source=page, folder=tmp_path).steps
+
+
+@pytest.mark.usefixtures("tool_modules")
+def test_the_server_shown_knows_our_signature_and_answers_our_message() -> None:
+    from offhook.pipeline.providers.web.server_messages import read_answer, tool_calls_message
+    from offhook.pipeline.providers.web.signing import signature_headers
+    from offhook.pipeline.tool_run import ToolRun
+
+    shown = importlib.import_module("tools_server")
+    body = tool_calls_message("book_table", {"people": 4}, ToolRun("k", "CA1", {}), "Restaurant", 0)
+    headers = signature_headers(b"hush", "msg_1", 1_700_000_000, body)
+    assert shown.verified(b"hush", headers, body, now_s=1_700_000_100)
+    assert not shown.verified(b"hush", headers, body, now_s=1_700_000_400)
+    assert not shown.verified(b"hush", headers, body + b" ", now_s=1_700_000_000)
+    assert not shown.verified(b"other", headers, body, now_s=1_700_000_000)
+    outcome = read_answer(json.dumps(shown.answer(body)).encode(), "k")
+    assert outcome is not None
+    assert outcome.value == "A table for 4 is booked."
 
 
 @pytest.mark.usefixtures("tool_modules")

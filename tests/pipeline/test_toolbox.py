@@ -13,6 +13,7 @@ from offhook.config.errors import ToolError
 from offhook.config.tool import Tool
 from offhook.pipeline.clock import LoopClock
 from offhook.pipeline.messages import ToolRequest
+from offhook.pipeline.tool_run import ToolRun
 from offhook.pipeline.tools import MAX_RUNNING, Answer, Toolbox
 
 SCHEMA = {"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]}
@@ -36,7 +37,7 @@ class Bench:
             listener=self,
         )
 
-    async def _work(self, arguments: Mapping[str, Any]) -> object:
+    async def _work(self, arguments: Mapping[str, Any], run: ToolRun) -> object:
         self.runs.append(arguments)
         await asyncio.sleep(self.takes_s)
         if isinstance(self.result, Exception):

@@ -1,0 +1,1 @@
+"""Tools that ask other machines over HTTP."""

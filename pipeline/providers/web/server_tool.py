@@ -1,0 +1,109 @@
+"""A tool that is carried out by the operator's own server: one signed webhook for each execution.
+
+The server's address is the operator's own and no argument has a part in it, so it may lie anywhere,
+also on this machine; of the rules for addresses only the one about metadata services holds.
+"""
+
+from __future__ import annotations
+
+__all__ = ["ServerTool"]
+
+import hashlib
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+
+from offhook.config.errors import ToolError, ToolUnreachable
+from offhook.config.server import Server, signing_key
+from offhook.config.tool import Tool
+
+from ...clock import Clock
+from ...tool_run import ToolOutcome, ToolRun
+from .server_messages import read_answer, tool_calls_message
+from .signing import signature_headers
+from .web_client import Exchange, WebRequest
+
+log = structlog.get_logger(__name__)
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 2.0
+LEAST_ATTEMPT_S = 0.3
+"""With less time left an attempt is not worth the server's work."""
+_BUSY = (429, 503)
+
+
+class ServerTool:
+    """Executes one `server` tool of an assistant."""
+
+    def __init__(
+        self,
+        tool: Tool,
+        server: Server,
+        *,
+        assistant: str,
+        exchange: Exchange,
+        clock: Clock,
+        wall_time: Callable[[], float] = time.time,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        """`wall_time` is Unix time in seconds; `jitter` gives 0 to 1, lest many calls ask in step."""
+        self._tool, self._server, self._assistant = tool, server, assistant
+        self._exchange, self._clock = exchange, clock
+        self._wall_time, self._jitter = wall_time, jitter
+
+    async def __call__(self, arguments: Mapping[str, Any], run: ToolRun) -> ToolOutcome:
+        """Post the call and return the server's answer.
+
+        A server that is busy or was not reached is asked again, with the same body, id and key, as long as
+        the deadline leaves time. Raises ToolError.
+        """
+        give_up_at = self._clock.now() + self._tool.deadline_s
+        sent_at_ms = round(self._wall_time() * 1000)
+        body = tool_calls_message(self._tool.name, arguments, run, self._assistant, sent_at_ms)
+        pause_s = FIRST_PAUSE_S
+        while True:
+            outcome, why, asked_pause_s = await self._attempt(body, run, give_up_at - self._clock.now())
+            if outcome is not None:
+                return outcome
+            left_s = give_up_at - self._clock.now()
+            wait_s = max(asked_pause_s, min(pause_s * (0.5 + self._jitter() / 2), left_s / 2))
+            if left_s < LEAST_ATTEMPT_S or wait_s >= left_s:
+                raise ToolError(why)
+            log.info("tool.asked-again", tool=self._tool.name, why=why, after_ms=round(wait_s * 1000))
+            await self._clock.sleep_until(self._clock.now() + wait_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    async def _attempt(
+        self, body: bytes, run: ToolRun, within_s: float
+    ) -> tuple[ToolOutcome | None, str, float]:
+        """Ask once: the outcome, or None, why, and for how many seconds the server wants to be left alone.
+
+        Raises ToolError for what another attempt would not mend.
+        """
+        request = WebRequest("POST", self._server.url, self._headers(body, run), body, within_s)
+        try:
+            answer = await self._exchange(request, named=True)
+        except ToolUnreachable as error:
+            return None, error.reason, 0.0
+        if answer.status in _BUSY:
+            return None, f"the server is busy (status {answer.status})", answer.retry_after_s
+        if not answer.ok:
+            log.warning("tool.server-failed", tool=self._tool.name, status=answer.status)
+            raise ToolError(f"the server answered with status {answer.status}")
+        return read_answer(answer.body, run.key), "the server gave no result", answer.retry_after_s
+
+    def _headers(self, body: bytes, run: ToolRun) -> dict[str, str]:
+        headers = {"Content-Type": "application/json", "Idempotency-Key": run.key}
+        if self._server.secret is None:
+            return headers
+        secret = self._server.secret.get_secret_value()
+        message_id = f"msg_{hashlib.sha256(run.key.encode()).hexdigest()[:32]}"
+        now_s = int(self._wall_time())
+        # The legacy header of hosted platforms, for servers that know no other proof.
+        return {
+            **headers,
+            **signature_headers(signing_key(secret), message_id, now_s, body),
+            "x-vapi-secret": secret,
+        }
