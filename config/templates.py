@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Filled", "fill", "placeholders", "render", "stray_braces"]
+__all__ = ["Filled", "as_pattern", "fill", "placeholders", "render", "stray_braces"]
 
 import re
 from collections.abc import Mapping
@@ -33,6 +33,12 @@ def render(template: str, values: Mapping[str, str], variables: Mapping[str, str
 def placeholders(template: str) -> tuple[str, ...]:
     """Name every `{name}` of a template, in order; `{{variables}}` are not among them."""
     return tuple(match["value"] for match in _HOLE.finditer(template) if match["value"])
+
+
+def as_pattern(template: str) -> re.Pattern[str]:
+    """Make the pattern that finds a template in a text, its holes filled with anything."""
+    fixed = [part.strip() for part in re.split(r"\{\{[^{}]*\}\}|\{[^{}]*\}", template)]
+    return re.compile(".*?".join(map(re.escape, fixed)), re.DOTALL)
 
 
 def stray_braces(template: str) -> bool:

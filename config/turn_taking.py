@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from .patience import PatienceRule, ValuePatience
 from .phrases import Phrases, by_language, plain_phrases
 from .section import Section
 
@@ -39,6 +40,10 @@ class TurnTaking(Section):
     """The least silence of the caller's that ends a turn."""
     max_endpointing_ms: Annotated[int, Field(ge=100, le=20_000)] = 3000
     """The longest silence that is waited for where the words sound unfinished."""
+    value_patience: ValuePatience = ValuePatience()
+    """The longer silence for a number, a spelled name, an e-mail address, a date or an address in parts."""
+    patience: Annotated[tuple[PatienceRule, ...], Field(max_length=100)] = ()
+    """Rules of your own for how long is waited after certain words."""
     barge_in: BargeIn = "pause"
     """`off`: the agent finishes; `partial`: words stop it; `pause`: sound pauses it, words stop it."""
     pause_after_ms: Annotated[int, Field(ge=0, le=1000)] = 60

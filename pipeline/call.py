@@ -24,6 +24,7 @@ from offhook.config.errors import ProviderError
 from .clock import Clock, Timer
 from .ear import Ear
 from .echo import ExpectedEcho
+from .endpointing import Endpointing
 from .evidence import (
     Action,
     AgentWants,
@@ -45,6 +46,7 @@ from .evidence import (
     StateChanged,
     WithdrawReply,
 )
+from .expectations import Expectations
 from .journal import CallJournal
 from .log_fields import failure_fields
 from .pacing import PacingWheel
@@ -118,6 +120,7 @@ class Call:
             apology=self._replies.filled(assistant.apology),
             goodbye_interruptible=assistant.goodbye_interruptible,
             speculates=assistant.speculates,
+            endpointing=Endpointing(assistant.turn_taking, assistant.language, Expectations.of(assistant)),
         )
         self._ear = Ear(
             voice_activity=engines.voice_activity,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from .phrases import normalised
-from .ports import Transcript
+from .ports import Transcript, TurnHint
 
 GUESS_BELOW = 0.37
 """Mean log-probability -1: a short utterance below it was no words (see the recogniser)."""
@@ -40,6 +40,8 @@ class CallerWords:
         self._closed: tuple[int, int] = (-1, -1)
         self._before = ""
         self.dropped = 0
+        self.hint = TurnHint.NONE
+        """What the recogniser thought of the turn with its newest words."""
 
     def take(self, transcript: Transcript) -> bool:
         """Take a result; False if it is out of date."""
@@ -49,6 +51,7 @@ class CallerWords:
             self.dropped += 1
             return False
         self._forget_lost_connections(transcript.connection)
+        self.hint = transcript.turn
         text = transcript.text.strip()
         stable = text if transcript.final else _agreed(known.text, text) if known else ""
         self._utterances[key] = _Utterance(
@@ -101,6 +104,7 @@ class CallerWords:
             self._closed = max(self._utterances)
         self._utterances.clear()
         self._before = before
+        self.hint = TurnHint.NONE
 
     def take_up(self, before: str) -> None:
         """The words so far go on from an earlier turn's text."""

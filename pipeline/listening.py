@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from offhook.config.turn_taking import TurnTaking as Settings
 
 from .caller_words import CallerWords
-from .endpointing import patience_for
+from .endpointing import Endpointing
 from .evidence import Activity
 from .phrases import Meaning, PhraseBook
-from .ports import Transcript
+from .ports import Transcript, TurnHint
 
 DIGITS_PAUSE_S = 2.0
 """Keys pressed this close together are one value (the usual IVR inter-digit time)."""
@@ -51,12 +51,14 @@ Outcome = TurnOver | Noise | Unheard
 class Listening:
     """One call's ear for turns; `hand_on` when what was said has been dealt with."""
 
-    def __init__(self, settings: Settings, book: PhraseBook) -> None:
-        self._settings, self._book = settings, book
+    def __init__(self, settings: Settings, book: PhraseBook, endpointing: Endpointing) -> None:
+        self._settings, self._book, self._endpointing = settings, book, endpointing
         self.words = CallerWords()
         self.activity = Activity(0.0, speaking=False, onset_s=0.0, last_speech_s=0.0)
         self.floor_s = 0.0
         """Speech up to this point of the caller's audio has been dealt with."""
+        self._turn_ended_s = 0.0
+        """Where the last turn's last sound was in the caller's audio."""
         self._words_at_s = 0.0
         """Where the caller's audio stood when words last came."""
         self._digits = ""
@@ -91,9 +93,15 @@ class Listening:
 
     # -------------------------------------------------------------- evidence
 
-    def sound(self, activity: Activity) -> bool:
-        """Take what voice activity says; True while the caller speaks."""
-        self.activity = activity
+    def sound(self, activity: Activity, *, listens: bool) -> bool:
+        """Take what voice activity says; True while the caller speaks.
+
+        `listens`: the turn is the caller's, so a pause before this sound was one inside it.
+        """
+        before, self.activity = self.activity, activity
+        begins = activity.speaking and not before.speaking
+        if listens and begins and before.last_speech_s > self.floor_s:
+            self._endpointing.went_on_after(activity.onset_s - before.last_speech_s)
         return activity.speaking and activity.last_speech_s > self.floor_s
 
     def take(self, transcript: Transcript) -> bool:
@@ -118,7 +126,8 @@ class Listening:
             return None
         self._deadlines.setdefault("turn-cap", now + self._settings.max_turn_s)
         heard_until_s, final_until_s = self._heard_until
-        patience = patience_for(self.words.text, self._settings)
+        hint = TurnHint.NONE if self.activity.speaking else self.words.hint
+        patience = self._endpointing.patience(self.words.text, hint)
         if self.activity.media_s - heard_until_s < patience.silence_s:
             self._deadlines.pop("final", None)
             return None
@@ -156,7 +165,13 @@ class Listening:
     def end_turn(self) -> None:
         """The turn was taken, keys included."""
         self._digits = ""
+        self._turn_ended_s = self.activity.last_speech_s
+        self._endpointing.ended()
         self.hand_on()
+
+    def went_on(self) -> None:
+        """The turn that was ended was not over: such a pause is to be waited for."""
+        self._endpointing.went_on_after(self.activity.onset_s - self._turn_ended_s)
 
     # --------------------------------------------------------------- details
 
@@ -170,8 +185,9 @@ class Listening:
     @property
     def _says_something(self) -> bool:
         """The words are more than a guess about a noise, and more than hesitation."""
-        said = self._book.meaning(self.words.fresh_text) is not Meaning.NOTHING
-        return said and not self.words.is_a_guess(self.activity.speech_s)
+        if self._book.meaning(self.words.fresh_text) is Meaning.NOTHING:
+            return False
+        return self._endpointing.hears_value or not self.words.is_a_guess(self.activity.speech_s)
 
     def _overdue(self, name: str) -> Outcome | None:
         match name:

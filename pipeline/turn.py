@@ -35,10 +35,12 @@ from offhook.config.turn_taking import TurnTaking as Settings
 
 from .caller_words import CallerWords
 from .contest import Contest, Ruling, Verdict
+from .endpointing import Endpointing
 from .evidence import (
     Action,
     Activity,
     AgentBusy,
+    AgentSpoke,
     AgentWants,
     CallerTurn,
     CloseWanted,
@@ -67,9 +69,11 @@ from .evidence import (
     WithdrawReply,
     Words,
 )
+from .expectations import Expectations
 from .listening import Listening, Noise, Outcome, TurnOver, Unheard
 from .phrases import Meaning, PhraseBook, is_echo
 from .speculation import Speculation
+from .spoken_language import spoken_language
 
 TRANSITIONS: Mapping[State, frozenset[State]] = {
     State.IDLE: frozenset({State.LISTENING, State.PROCESSING, State.ERROR, State.ENDED}),
@@ -101,13 +105,17 @@ class TurnTaking:
         apology: str,
         goodbye_interruptible: bool = True,
         speculates: bool = False,
+        endpointing: Endpointing | None = None,
     ) -> None:
         self._settings = settings
         self._book = PhraseBook.of(settings, language)
         self._goodbye, self._apology = goodbye, apology
         self._goodbye_interruptible = goodbye_interruptible
         self.state = State.IDLE
-        self._listening = Listening(settings, self._book)
+        self._endpointing = endpointing or Endpointing(
+            settings, language, Expectations(spoken_language(language))
+        )
+        self._listening = Listening(settings, self._book, self._endpointing)
         self._contest = Contest(settings, self._book, self.words)
         self._speculation = Speculation(settings.max_speculations if speculates else 0, self._new_number)
         self._keys_wanted = False
@@ -180,6 +188,8 @@ class TurnTaking:
                 self._on_protected(reply)
             case ReplyPlayed(reply, asks):
                 self._on_played(reply, asks=asks)
+            case AgentSpoke(text):
+                self._endpointing.agent_spoke(text)
             case ReplyEmpty(reply):
                 self._on_empty(reply)
             case DigitPressed(digit):
@@ -214,7 +224,7 @@ class TurnTaking:
     # ------------------------------------------------------------ listening
 
     def _on_activity(self, activity: Activity) -> None:
-        if self._listening.sound(activity):
+        if self._listening.sound(activity, listens=self.state is State.LISTENING):
             self._caller_is_there()
             if self.state is State.IDLE:
                 self._to(State.LISTENING, "the caller speaks")
@@ -354,6 +364,7 @@ class TurnTaking:
         self._actions.append(WithdrawReply(reply))
         if isinstance(origin, CallerTurn):
             self._turn -= 1
+            self._listening.went_on()
             self.words.take_up(self._turn_text)
         elif isinstance(origin, News) or (isinstance(origin, Say) and not origin.only_now):
             self._want(origin)

@@ -202,7 +202,7 @@ def test_new_words_drop_what_was_prepared() -> None:
     asks(call, "where is my order")
     call.until(1.35)
     call.until(1.8, speaking=True)
-    call.words("where is my order number five")
+    call.words("where is my order and my bill")
     call.until(2.7)
     prepared = [action.reply for action in call.actions if isinstance(action, PrepareReply)]
     dropped = [action.reply for action in call.actions if isinstance(action, DropPrepared)]
@@ -238,7 +238,7 @@ def test_a_withdrawn_reply_takes_nothing_from_the_next_turn() -> None:
     asks(call, "where is my order")
     call.until(1.8)
     call.until(2.3, speaking=True)
-    call.words("number five", utterance=1)
+    call.words("and my bill", utterance=1)
     call.until(3.2)
     assert WithdrawReply in kinds(call)
-    assert call.started(CallerTurn)[-1].text == "where is my order number five"
+    assert call.started(CallerTurn)[-1].text == "where is my order and my bill"

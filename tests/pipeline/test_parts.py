@@ -14,7 +14,6 @@ from offhook.config.turn_taking import TurnTaking
 from offhook.pipeline.caller_words import CallerWords
 from offhook.pipeline.channel import Overflow, Receiver, Sender, open_channel
 from offhook.pipeline.clock import LoopClock
-from offhook.pipeline.endpointing import patience_for
 from offhook.pipeline.evidence import Activity
 from offhook.pipeline.pacing import PacingWheel
 from offhook.pipeline.phrases import Meaning, PhraseBook
@@ -164,17 +163,6 @@ def test_a_recogniser_that_was_opened_again_replaces_what_was_not_final() -> Non
     words.take(heard("half a", utterance=1, sequence=2))
     words.take(heard("half a sentence", connection=1, sequence=1))
     assert words.text == "done. half a sentence"
-
-
-# ------------------------------------------------------------- endpointing
-
-
-def test_words_that_end_no_turn_ask_for_patience() -> None:
-    settings = TurnTaking()
-    assert patience_for("When does it arrive?", settings).silence_s == 0.5
-    assert patience_for("I would like to and", settings).silence_s == 1.0
-    assert patience_for("one two three,", settings).silence_s == 1.0
-    assert "and" in patience_for("this and", settings).reason
 
 
 # ------------------------------------------------------------- speech gate

@@ -16,7 +16,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from .spoken_numbers import digit_readings
+from ...spoken_numbers import digit_readings
 
 _LONGEST_TEXT = 1000
 _PIECE_LETTERS = 4

@@ -11,8 +11,9 @@ from functools import lru_cache
 from typing import Any
 
 from offhook.config.intents import Intent, Slot
+from offhook.config.templates import as_pattern
 
-from .spoken_numbers import digit_readings
+from ...spoken_numbers import digit_readings
 
 _LONGEST_TEXT = 1000
 
@@ -73,5 +74,4 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 @lru_cache(maxsize=512)
 def _question(ask: str) -> re.Pattern[str]:
-    fixed = re.split(r"\{\{[^{}]*\}\}|\{[^{}]*\}", ask)
-    return re.compile(".*?".join(re.escape(part.strip()) for part in fixed), re.DOTALL)
+    return as_pattern(ask)
