@@ -116,5 +116,7 @@ def _stock_phrases(assistant: Assistant) -> list[str]:
     """Clauses that are said again and again; texts with variables differ from call to call."""
     texts = [assistant.first_message, assistant.goodbye, assistant.apology]
     texts += [prompt.text for prompt in assistant.turn_taking.silence_prompts]
-    texts += [tool.filler for tool in assistant.tools]
+    texts += [stage.text for tool in assistant.tools for stage in tool.stages]
+    texts += [tool.failed for tool in assistant.tools]
+    texts += [str(tool.arguments["prompt"]) for tool in assistant.tools if "prompt" in tool.arguments]
     return [clause for text in texts if "{{" not in text for clause in clauses_of(text)]

@@ -13,6 +13,7 @@ __all__ = [
     "SilencePrompt",
     "Slot",
     "Tool",
+    "ToolMessage",
     "Transcriber",
     "TurnTaking",
     "Voice",
@@ -27,7 +28,7 @@ from .intents import Intent, Slot
 from .section import Section, known_provider
 from .server import Server
 from .speech import Transcriber, Voice
-from .tool import Tool
+from .tool import Tool, ToolMessage
 from .turn_taking import SilencePrompt, TurnTaking
 
 PhoneNumber = Annotated[str, Field(pattern=r"^\+[1-9][0-9]{6,14}$")]
@@ -79,6 +80,8 @@ class Assistant(Section):
     """Whether the caller may cut into the greeting."""
     tools: tuple[Tool, ...] = ()
     """What the assistant may do."""
+    max_tool_calls_per_turn: Annotated[int, Field(ge=1, le=100)] = 8
+    """Tools that one turn of the caller's may lead to; what the model asks for beyond it is refused."""
     turn_taking: TurnTaking = TurnTaking()
     """Whose turn it is, and when."""
     server: Server | None = None

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from .assistant import Assistant
-from .callables import import_callable
+from .built_in_tools import BUILT_IN_TOOLS
+from .callables import given_parameters, import_callable
 from .documents import KeyPath
 from .section import did_you_mean
 
@@ -52,6 +53,10 @@ def effectless(assistant: Assistant) -> Iterator[str]:
         yield "voice.model has no effect on the embedded voice."
     if assistant.server is not None:
         yield "server is asked by tools of kind server alone: this release posts no events."
+    for index, tool in enumerate(assistant.tools):
+        never = [stage.after_ms for stage in tool.stages if stage.after_ms >= tool.deadline_s * 1000]
+        if never and not tool.resource:
+            yield f"tools.{index}: what is said after {never[0]} ms comes behind its deadline_s."
     for index, intent in enumerate(model.intents):
         if len(intent.say) < 8:
             yield f"model.intents.{index}.say holds {len(intent.say)} examples; 8 or more work much better."
@@ -80,6 +85,10 @@ def _functions_that_are_not_there(tools: list[dict[str, Any]]) -> Iterator[Incon
         if tool.get("cpu_bound") is True and inspect.iscoroutinefunction(function):
             message = "cannot be true for an `async` function: it would run in another process."
             yield ("tools", index, "cpu_bound"), message, "Make the function a plain `def`."
+        properties = _mapping(_mapping(tool.get("parameters")).get("properties"))
+        for name in sorted(given_parameters(function) & set(properties)):
+            message = f"holds `{name}`, which the function gets from the bridge and not from the model."
+            yield ("tools", index, "parameters", "properties", name), message, "Choose another name."
 
 
 def _servers_that_nobody_named(tools: list[dict[str, Any]], server: Any) -> Iterator[Inconsistency]:
@@ -104,8 +113,7 @@ def _intents_without_their_tool(
             yield ("model", "intents", index, "tool"), f"there is no tool `{name}`.", fix
             continue
         slots = _mapping(intent.get("slots"))
-        required = _mapping(by_name[name].get("parameters")).get("required", [])
-        for parameter in required if isinstance(required, list) else []:
+        for parameter in _asked_of_the_model(by_name[name]):
             if parameter not in slots:
                 message = f"has no `{parameter}`, which the tool `{name}` requires."
                 yield ("model", "intents", index, "slots"), message, f"Add a slot `{parameter}`."
@@ -116,6 +124,15 @@ def _intents_without_their_tool(
                     message,
                     "Write the question that asks for it.",
                 )
+
+
+def _asked_of_the_model(tool: dict[str, Any]) -> list[Any]:
+    """Name the arguments that a tool cannot do without and that the file does not give."""
+    built_in = BUILT_IN_TOOLS.get(str(tool.get("kind")))
+    schema = built_in.parameters if built_in is not None else _mapping(tool.get("parameters"))
+    required = schema.get("required", [])
+    given = _mapping(tool.get("arguments"))
+    return [name for name in required if name not in given] if isinstance(required, list) else []
 
 
 def _languages_not_spoken(data: dict[str, Any]) -> Iterator[Inconsistency]:

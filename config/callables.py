@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-__all__ = ["import_callable"]
+__all__ = ["given_parameters", "import_callable"]
 
 import importlib
+import inspect
 import re
 from collections.abc import Callable
 from typing import Any
 
 _REFERENCE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+
+_GIVEN = ("call", "idempotency_key")
+
+
+def given_parameters(function: Callable[..., Any]) -> frozenset[str]:
+    """Name what a tool's function is given beside its arguments, because it has parameters of these names."""
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):  # a builtin may hide its parameters
+        return frozenset()
+    by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return frozenset(name for name in _GIVEN if name in parameters and parameters[name].kind in by_name)
 
 
 def import_callable(reference: str) -> Callable[..., Any]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-__all__ = ["Tool"]
+__all__ = ["Tool", "ToolMessage"]
 
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from jsonschema import Draft202012Validator, SchemaError
-from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
+from .built_in_tools import BUILT_IN_TOOLS
 from .http_tool import checked_body, checked_headers, checked_hosts, result_paths, url_with_holes
 from .section import Section
 from .server import Server
+from .templates import placeholders, stray_braces
 
 _BELONGS_TO = {
     "callable": "python",
@@ -35,6 +38,15 @@ ResultPaths = Annotated[
 ]
 
 
+class ToolMessage(Section):
+    """Something that is said while a tool runs, if nobody speaks at that time."""
+
+    after_ms: Annotated[int, Field(ge=0, le=600_000)]
+    """How long after the tool was asked."""
+    text: Annotated[str, Field(min_length=1)]
+    """What is said."""
+
+
 class Tool(Section):
     """A function that the model may ask for, and what is said while it runs and when it fails."""
 
@@ -42,12 +54,16 @@ class Tool(Section):
     """The name by which the model asks for it."""
     description: str = ""
     """What it does, for the model to read."""
-    kind: Literal["python", "http", "server", "end_call"] = "python"
-    """`python` runs `callable`, `http` asks `url`, `server` asks the `server`, `end_call` ends the call."""
+    kind: Literal["python", "http", "server", "end_call", "send_dtmf", "collect_digits"] = "python"
+    """`python` runs `callable`, `http` asks `url`, `server` the `server`; the others are built in."""
     callable: str | None = None
     """The function of a `python` tool, as `package.module:function`; it gets the arguments by name."""
     parameters: dict[str, Any] = Field(default_factory=_no_parameters)
-    """JSON Schema (draft 2020-12) of the arguments, an object."""
+    """JSON Schema (draft 2020-12) of the arguments, an object; fixed for `send_dtmf` and `collect_digits`."""
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    """Arguments that are used where the model gives none."""
+    resource: str = ""
+    """What it works on, like `account-{account_id}`; calls on the same one run one after another."""
     url: str | None = None
     """Where an `http` tool asks; `{parameter}` and `{{variable}}` may stand in its path and query values."""
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
@@ -63,17 +79,34 @@ class Tool(Section):
     server: Server | None = None
     """Where a `server` tool posts to, if not to the assistant's own `server`."""
     deadline_s: Annotated[float, Field(gt=0, le=600)] = 5.0
-    """The tool has failed when it has not answered after so many seconds."""
+    """The tool has failed when it has not answered after so many seconds of running."""
     dedupe_s: Annotated[float, Field(ge=0, le=3600)] = 10.0
     """The same call within so many seconds shares the first one's answer."""
+    stale_after_s: Annotated[float, Field(gt=0, le=86_400)] = 120.0
+    """An answer that comes so long after it was asked for is not told unasked; the model still knows it."""
     filler: str = ""
-    """Said when the answer takes long, or empty."""
+    """Said when the answer takes long, or empty; the short form of one message."""
     filler_after_ms: Annotated[int, Field(ge=0, le=60_000)] = 800
     """How long an answer may take before the filler is said."""
+    messages: Annotated[tuple[ToolMessage, ...], Field(max_length=10)] = ()
+    """What is said while the tool runs, in order."""
     failed: str = ""
     """Said when the tool has failed and nothing better is known."""
     cpu_bound: bool = False
     """The function computes for long: run it in a process of its own. It must not be `async`."""
+
+    @property
+    def stages(self) -> tuple[ToolMessage, ...]:
+        """What is said while the tool runs: `messages`, or `filler` as the only one."""
+        if self.messages or not self.filler:
+            return self.messages
+        return (ToolMessage(after_ms=self.filler_after_ms, text=self.filler),)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _deadline_of_its_kind(cls, data: Any) -> Any:
+        built_in = BUILT_IN_TOOLS.get(str(data.get("kind"))) if isinstance(data, dict) else None
+        return data if built_in is None else {"deadline_s": built_in.deadline_s, **data}
 
     @field_validator("callable")
     @classmethod
@@ -126,7 +159,12 @@ class Tool(Section):
 
     @field_validator("parameters")
     @classmethod
-    def _is_an_object_schema(cls, schema: dict[str, Any]) -> dict[str, Any]:
+    def _is_an_object_schema(cls, schema: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        built_in = BUILT_IN_TOOLS.get(info.data.get("kind", ""))
+        if built_in is not None:
+            if schema not in (_no_parameters(), built_in.parameters):
+                raise ValueError(f"are fixed for a tool of the kind {info.data['kind']}; leave them out")
+            return built_in.parameters
         try:
             Draft202012Validator.check_schema(schema)
         except SchemaError as error:
@@ -140,3 +178,37 @@ class Tool(Section):
         if unknown:
             raise ValueError(f"requires {', '.join(unknown)}, which `properties` does not describe")
         return schema
+
+    @field_validator("arguments")
+    @classmethod
+    def _fit_the_schema(cls, arguments: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        known: dict[str, Any] = info.data.get("parameters", {}).get("properties", {})
+        if "parameters" not in info.data:
+            return arguments
+        for name, value in arguments.items():
+            if name not in known:
+                raise ValueError(f"holds `{name}`, which `parameters` does not describe")
+            for fault in Draft202012Validator(known[name]).iter_errors(value):
+                raise ValueError(f"holds a wrong `{name}`: {fault.message}")
+        return arguments
+
+    @field_validator("resource")
+    @classmethod
+    def _made_of_arguments(cls, resource: str, info: ValidationInfo) -> str:
+        if stray_braces(resource):
+            raise ValueError("has braces around what is no name; write {argument}")
+        schema = info.data.get("parameters")
+        given = {*(schema or {}).get("required", ()), *info.data.get("arguments", {})}
+        lacking = [name for name in placeholders(resource) if schema is not None and name not in given]
+        if lacking:
+            raise ValueError(f"uses {', '.join(lacking)}, which `parameters` does not require")
+        return resource
+
+    @field_validator("messages")
+    @classmethod
+    def _in_order(cls, messages: tuple[ToolMessage, ...], info: ValidationInfo) -> tuple[ToolMessage, ...]:
+        if messages and info.data.get("filler"):
+            raise ValueError("and `filler` cannot both be given; make the filler one of the messages")
+        if any(later.after_ms <= earlier.after_ms for earlier, later in pairwise(messages)):
+            raise ValueError("must have ascending after_ms; each message comes later than the one before it")
+        return messages

@@ -116,8 +116,9 @@ class Call:
         self._turns = TurnTaking(
             assistant.turn_taking,
             language=assistant.language,
-            goodbye=self._replies.filled(assistant.goodbye),
-            apology=self._replies.filled(assistant.apology),
+            # Filled where they are spoken: a tool may add to the call's variables until then.
+            goodbye=assistant.goodbye,
+            apology=assistant.apology,
             goodbye_interruptible=assistant.goodbye_interruptible,
             speculates=assistant.speculates,
             endpointing=Endpointing(assistant.turn_taking, assistant.language, Expectations.of(assistant)),
@@ -155,7 +156,11 @@ class Call:
     def dtmf(self, digit: str) -> None:
         """The caller pressed a key."""
         self._journal.note("dtmf")
-        self.feed(DigitPressed(digit))
+        keys = self._replies.keys
+        collecting = keys.collecting
+        taken = keys.press(digit)
+        if collecting or not taken:
+            self.feed(DigitPressed(digit))
 
     def line_closed(self, reason: str) -> None:
         """The carrier's stream is gone."""

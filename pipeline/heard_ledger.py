@@ -128,3 +128,14 @@ class HeardLedger:
         if index < len(self._words) and self._words[index].start_byte < offset:
             return self._words[index].start_byte
         return offset
+
+    def word_end(self, offset: int) -> int | None:
+        """Where the first word ends that is not over before `offset`, or None if that is not known."""
+        index = bisect.bisect_left(self._words, offset, key=lambda word: word.end_byte)
+        return self._words[index].end_byte if index < len(self._words) else None
+
+    def cut(self, at_byte: int) -> None:
+        """Forget the words that end behind this byte, and all text that follows."""
+        self._words = [word for word in self._words if word.end_byte <= at_byte]
+        self._text = self._text[: self._words[-1].end_char] if self._words else ""
+        self._ended = True

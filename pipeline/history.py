@@ -20,18 +20,22 @@ class History:
         self._messages: list[Message] = []
         self.forgotten = 0
 
+    def instruct(self, instructions: str) -> None:
+        """Replace the instructions: what they are made of has changed."""
+        self._instructions = Instructions(instructions)
+
     def messages(self, then: Iterable[Message] = ()) -> tuple[Message, ...]:
         """Everything so far, and `then` what is not yet settled."""
         return (self._instructions, *_alternating((*self._messages, *then)))
 
     def settle(
-        self, prelude: Iterable[Message], said: AgentSaid | None, answers: Iterable[ToolAnswered] = ()
+        self, prelude: Iterable[Message], said: AgentSaid | None, behind: Iterable[Message] = ()
     ) -> None:
-        """Write one exchange: what led to the reply, what was heard of it, what its tools answered."""
+        """Write one exchange: what led to the reply, what was heard of it, the rest."""
         self._messages += prelude
         if said is not None and (said.text or said.generated or said.tool_requests):
             self._messages.append(said)
-        self._messages += answers
+        self._messages += behind
         surplus = len(self._messages) - LIMIT
         while 0 < surplus < len(self._messages) and not isinstance(self._messages[surplus], CallerSaid):
             surplus += 1

@@ -48,6 +48,8 @@ from .ports import WordTiming
 
 ECHO_OVERDUE_S = 2.0
 """A carrier that does not echo the last mark of a reply this long after its end never will."""
+SHORT_REST_S = 0.3
+"""A reply that ends so soon anyway is not cut short."""
 UNDERRUN_TOLERANCE_S = 0.002
 """The far end plays whole frames; a message this late is still in time."""
 
@@ -149,6 +151,8 @@ class _Reply:
     next_mark: int = 0
     clause_ends: list[int] = field(default_factory=list)
     finished: bool = False
+    cut_short: bool = False
+    """It ends before its last word; more audio is refused."""
     end_marked: bool = False
     """The mark behind the last byte was sent."""
     started: bool = False
@@ -235,7 +239,7 @@ class Playout:
     def begin_clause(self, reply: int, text: str) -> bool:
         """Say whose words the audio that follows holds; False if the reply was revoked."""
         present = self._reply
-        if present is None or present.number != reply:
+        if present is None or present.number != reply or present.cut_short:
             return False
         present.ledger.begin_clause(text, len(present.audio))
         return True
@@ -243,7 +247,7 @@ class Playout:
     def append(self, reply: int, audio: bytes, words: Sequence[WordTiming] = ()) -> bool:
         """Add carrier bytes of the clause begun last; False if the reply was revoked."""
         present = self._reply
-        if present is None or present.number != reply:
+        if present is None or present.number != reply or present.cut_short:
             self.counters.refused_bytes += len(audio)
             return False
         present.audio += audio
@@ -253,7 +257,7 @@ class Playout:
     def end_clause(self, reply: int) -> None:
         """The clause begun last has all its audio."""
         present = self._reply
-        if present is not None and present.number == reply:
+        if present is not None and present.number == reply and not present.cut_short:
             present.ledger.end_clause(len(present.audio))
             present.clause_ends.append(len(present.audio))
 
@@ -263,6 +267,26 @@ class Playout:
             return False
         self._reply.finished = True
         return bool(self._reply.audio)
+
+    def finish_at_word(self, reply: int, now: float) -> bool:
+        """End the reply with the word that is being sent, unless it ends soon anyway.
+
+        Nothing that was sent is taken back. False if none of it was sent, or it was revoked.
+        """
+        present = self._reply
+        if present is None or present.number != reply or not present.started:
+            return False
+        rest = len(present.audio) - self._position(present, now + self._round_trip_s / 2)
+        if present.finished and rest < SHORT_REST_S * BYTES_PER_S:
+            return True
+        cut = present.ledger.word_end(present.cursor)
+        if cut is None or cut >= len(present.audio):
+            return True
+        del present.audio[cut:]
+        present.ledger.cut(cut)
+        present.clause_ends = [end for end in present.clause_ends if end <= cut]
+        present.finished = present.cut_short = True
+        return True
 
     # ------------------------------------------------------------- the clock
 

@@ -2,7 +2,8 @@
 
 One reply at a time is made and played. What becomes of it is settled once: the history gets what led
 to it, the words that were heard of it, and what its tools answered. A reply that is withdrawn leaves
-no trace, but answers of tools that it was to tell stay to be told.
+no trace, but answers of tools that it was to tell stay to be told. So do those of a reply that was cut
+before a clause of it was heard.
 """
 
 from __future__ import annotations
@@ -16,18 +17,17 @@ from typing import Any, Protocol
 
 from offhook.config.assistant import Assistant
 from offhook.config.errors import ProviderError
-from offhook.config.templates import fill
-from offhook.config.tool import Tool
+from offhook.config.templates import fill, render
 
 from .clock import Clock
 from .echo import ExpectedEcho
 from .evidence import (
-    AgentBusy,
     AgentSpoke,
     AgentWants,
     CallerTurn,
     CloseWanted,
     Evidence,
+    Goodbye,
     News,
     Origin,
     ReplyAudible,
@@ -39,14 +39,16 @@ from .evidence import (
 from .executors import executors_for
 from .history import History
 from .journal import CallJournal
-from .messages import CallerSaid, Message, ToolAnswered, ToolRequest
+from .messages import CallerSaid, Message, ToolAnswered
 from .pacing import PacingWheel
+from .phone_keys import KEYS, PROMPT, PhoneKeys, key_tones
 from .playout import Heard
 from .ports import LanguageModel, Line, Voice, Workers
 from .rehearsal import Rehearsal
 from .reply import Reply, ReplyParts
 from .speaker import Speaker
-from .tools import Answer, Executor, Toolbox
+from .tool_news import ANSWER, FILLER, ToolNews
+from .tools import Executor
 
 
 class Spawn(Protocol):
@@ -69,7 +71,6 @@ class Replies:
         voice: Voice,
         workers: Workers,
         web_tools: Mapping[str, Executor],
-        call_id: str,
         line: Line,
         wheel: PacingWheel,
         clock: Clock,
@@ -77,26 +78,36 @@ class Replies:
         journal: CallJournal,
         spawn: Spawn,
         feed: Callable[[Evidence], None],
+        call_id: str = "",
     ) -> None:
+        self._assistant = assistant
         self._model, self._voice = model, voice
         self._variables = dict(variables)
         self._journal, self._spawn, self._feed = journal, spawn, feed
         self._closers = {tool.name for tool in assistant.tools if tool.kind == "end_call"}
-        self._toolbox = Toolbox(
-            executors_for(assistant.tools, workers, web_tools),
-            clock=clock,
-            spawn=spawn,
-            listener=self,
-            call_id=call_id,
-            variables=self._variables,
-        )
         self.history = History(self.filled(assistant.instructions))
         self.speaker = Speaker(line, wheel, clock, self, echo)
+        self.keys = PhoneKeys(clock, feed)
+        self.tools = ToolNews(
+            executors_for(assistant.tools, workers, web_tools, self.keys),
+            closers=self._closers,
+            clock=clock,
+            journal=journal,
+            history=self.history,
+            spawn=spawn,
+            feed=feed,
+            learn=self._learn,
+            answer_came=self._answer_came,
+            call_id=call_id,
+            variables=self._variables,
+            calls_per_turn=assistant.max_tool_calls_per_turn,
+        )
         self._present: Reply | None = None
+        self._origin: Origin | None = None
         self._task: asyncio.Task[None] | None = None
         self._prepared: tuple[Reply, asyncio.Task[None]] | None = None
-        self._results: list[ToolAnswered] = []
-        self._turn = 0
+        self._owes_answer = False
+        """The caller's last turn got no words yet."""
 
     def filled(self, text: str) -> str:
         """The text with the call's variables in it."""
@@ -106,34 +117,31 @@ class Replies:
 
     def start(self, number: int, origin: Origin) -> None:
         """Make a reply and play it; at once if it was prepared."""
-        if isinstance(origin, CallerTurn):
-            self._turn = origin.number
+        answers = self.tools.take_for(origin)
+        self._owes_answer |= isinstance(origin, CallerTurn)
+        self._origin = origin
         self._journal.reply_started(number, origin)
         self.speaker.begin(number)
         if self._prepared is not None and self._prepared[0].number == number:
-            self._present, self._task = self._prepared
-            self._prepared = None
-            self._results.clear()
-            self._journal.speculated(self._present.number, self._present.tokens, used=True)
+            (self._present, self._task), self._prepared = self._prepared, None
+            self._journal.speculated(number, self._present.tokens, used=True)
             if self._present.rehearsal is not None:
                 self._present.rehearsal.release()
             return
-        self._present = Reply(number, self._prelude(origin))
-        if isinstance(origin, CallerTurn | News):
-            self._results.clear()  # each is handed out once
+        self._present = Reply(number, _prelude(answers, origin))
         self._task = self._spawn("reply", self._make(self._present, origin), number)
 
     def prepare(self, number: int, origin: CallerTurn) -> None:
         """Make a reply up to its first clause and its first tool, for nobody to hear yet."""
         self._journal.reply_prepared(number, origin)
-        reply = Reply(number, self._prelude(origin), rehearsal=Rehearsal(self.speaker))
+        prelude = _prelude(self.tools.known_for(origin), origin)
+        reply = Reply(number, prelude, rehearsal=Rehearsal(self.speaker))
         self._prepared = reply, self._spawn("reply", self._make(reply, origin), number)
 
     def drop(self) -> None:
         """What was prepared was in vain."""
         if self._prepared is not None:
-            reply, task = self._prepared
-            self._prepared = None
+            (reply, task), self._prepared = self._prepared, None
             task.cancel()
             self._journal.speculated(reply.number, reply.tokens, used=False)
 
@@ -151,10 +159,7 @@ class Replies:
         self.speaker.revoke()
         if self._present is not None:
             self._journal.withdrawn(self._present.number)
-            untold = [message for message in self._present.prelude if isinstance(message, ToolAnswered)]
-            self._results += untold
-            if untold:
-                self._feed(AgentWants(News()))
+            self.tools.give_back()
         self._present = None
 
     def close(self) -> None:
@@ -162,75 +167,121 @@ class Replies:
         self.drop()
         heard = self.speaker.revoke()
         if heard is not None:
-            self._settle(heard, interrupted=not heard.complete)
+            self._settle(heard, interrupted=not heard.complete, last=True)
         self.speaker.close()
-        self._toolbox.close()
+        self.keys.hang_up()
+        self.tools.close()
 
     # -------------------------------------------------------- making a reply
 
     async def _make(self, reply: Reply, origin: Origin) -> None:
+        parts = ReplyParts(
+            model=self._model,
+            voice=self._voice,
+            speaker=reply.rehearsal or self.speaker,
+            specs=self.tools.specs,
+            variables=dict(self._variables),
+            ask_tool=self.tools.ask,
+            failed_text=lambda answers: render(self.tools.failed_text(answers), {}, self._variables).text,
+            reached=partial(self._journal.reach, number=reply.number),
+            protect=partial(self._feed, ReplyProtected(reply.number)),
+        )
         try:
-            spoke = await self._speak(reply, origin)
+            spoke = await self._perform(reply, origin, parts)
         except Exception:
             await reply.released()  # a preparation that failed has failed only if it was wanted
             raise
         await reply.released()
         if any(request.name in self._closers for request in reply.tool_requests):
             self._feed(CloseWanted("the assistant ended the call", goodbye=not spoke))
-        if not spoke:
-            if isinstance(origin, CallerTurn) and not any(answer.pending for answer in reply.answers):
-                raise ProviderError("model", "it gave no answer")
-            self.speaker.revoke()
-            self._settle(Heard(reply.number, "", "", 0.0, complete=True), interrupted=False)
-            self._feed(ReplyEmpty(reply.number))
+        if spoke:
+            self._owes_answer &= isinstance(origin, Say) and origin.purpose in (FILLER, "silence-prompt")
+            return
+        waits = any(answer.pending for answer in reply.answers)
+        if isinstance(origin, CallerTurn) and not waits:
+            raise ProviderError("model", "it gave no answer")
+        self.speaker.revoke()
+        self._settle(Heard(reply.number, "", "", 0.0, complete=True), interrupted=False)
+        self._feed(ReplyEmpty(reply.number))
+        if isinstance(origin, News) and reply.prelude and not waits:
+            self._apologise_if_nothing_comes()
 
-    async def _speak(self, reply: Reply, origin: Origin) -> bool:
-        """Make the reply's text and audio; False if nothing was to be heard."""
-        parts = ReplyParts(
-            model=self._model,
-            voice=self._voice,
-            speaker=reply.rehearsal or self.speaker,
-            specs=self._toolbox.specs,
-            variables=self._variables,
-            ask_tool=self._ask_tool,
-            reached=partial(self._journal.reach, number=reply.number),
-            protect=partial(self._feed, ReplyProtected(reply.number)),
-        )
+    async def _perform(self, reply: Reply, origin: Origin, parts: ReplyParts) -> bool:
+        """Make the reply's audio. False if nothing was to be heard. Raises ProviderError."""
         if isinstance(origin, CallerTurn | News):
             return bool(reply.prelude) and await reply.answer(self.history.messages(reply.prelude), parts)
+        if not self._is_wanted(origin, reply):
+            return False
+        if isinstance(origin, Say) and origin.purpose == KEYS:
+            return reply.play(key_tones(origin.text), parts)
         return await reply.say(self.filled(origin.text), parts)
 
-    def _prelude(self, origin: Origin) -> tuple[Message, ...]:
-        """What leads to a reply: the caller's words, and answers of tools that are still wanted."""
-        if isinstance(origin, CallerTurn):
-            return (*self._known_results(), CallerSaid(origin.text))
-        return self._known_results() if isinstance(origin, News) else ()
+    def _is_wanted(self, origin: Say | Goodbye, reply: Reply) -> bool:
+        """What a tool wanted said may have lost its reason while it waited for the floor."""
+        reasons = {
+            FILLER: self.tools.running,
+            ANSWER: bool(reply.prelude),
+            PROMPT: self.keys.awaits_first_key,
+            KEYS: self.keys.sending,
+        }
+        return isinstance(origin, Goodbye) or reasons.get(origin.purpose, True)
 
-    def _known_results(self) -> tuple[ToolAnswered, ...]:
-        """Answers that are still wanted."""
-        # A request that was withdrawn and asked again has two answers; one is enough.
-        wanted = {item.request_id: item for item in self._results if self.history.waits_for(item.request_id)}
-        return tuple(wanted.values())
+    def _apologise_if_nothing_comes(self) -> None:
+        """No turn stays without an answer, though the model has no words for what its tools gave."""
+        if self._owes_answer and not self.tools.unsettled:
+            self._owes_answer = False
+            self._feed(AgentWants(Say(self._assistant.apology, "apology")))
 
     def _cancel(self) -> None:
         if self._task is not None:
             self._task.cancel()
             self._task = None
 
-    def _settle(self, heard: Heard, *, interrupted: bool) -> None:
+    def _settle(self, heard: Heard, *, interrupted: bool, last: bool = False) -> None:
         """Write the exchange to the history, with the words that were heard and no more."""
         reply = self._present
         if reply is None or reply.number != heard.reply:
             return
         self._present = None
-        self.history.settle(reply.prelude, reply.said(heard.text, interrupted=interrupted), reply.answers)
+        if reply.cut_short:
+            reply.generated = heard.generated
+        told = last or not interrupted or reply.clause_heard(heard.text)
+        later, beside = self.tools.settle(told=told, begun=reply.begun)
+        prelude = [m for m in reply.prelude if not (isinstance(m, ToolAnswered) and m.request_id in later)]
+        said, behind = reply.exchange(heard.text, interrupted=interrupted, beside=beside)
+        self.history.settle(prelude, said, behind)
         self._journal.reply_ended(heard, interrupted)
         self._feed(AgentSpoke(heard.text))
+        if isinstance(self._origin, Say) and self._origin.purpose == KEYS:
+            self.keys.sent(whole=heard.complete and heard.played_s > 0)
+
+    def _learn(self, context: Mapping[str, str]) -> None:
+        """A tool's context joins the call's variables."""
+        self._variables.update((str(name), str(value)) for name, value in context.items())
+        self.history.instruct(self.filled(self._assistant.instructions))
+
+    def _answer_came(self) -> None:
+        """A filler has no reason any more."""
+        if isinstance(self._origin, Say) and self._origin.purpose == FILLER:
+            self._cut_short()
+
+    def _cut_short(self) -> None:
+        """End what we say ourselves, at the end of the word in play."""
+        reply = self._present
+        if reply is None:
+            return
+        if self.speaker.finish_at_word(reply.number):
+            reply.cut_short = True
+            return
+        self.withdraw()
+        self._feed(ReplyEmpty(reply.number))
 
     # ------------------------------------------------- news from the speaker
 
     def first_frame(self, reply: int) -> None:
         """The first audio of a reply was written."""
+        if self._present is not None and self._present.number == reply:
+            self._present.begun = True
         self._journal.reach("first_frame", number=reply)
         self._feed(ReplyAudible(reply))
 
@@ -244,32 +295,7 @@ class Replies:
         self._task = None
         self._feed(ReplyPlayed(heard.reply, asks=heard.text.rstrip().endswith("?")))
 
-    # ------------------------------------------------------ news of the tools
 
-    def _ask_tool(self, request: ToolRequest) -> ToolAnswered:
-        if request.name in self._closers:
-            return ToolAnswered(request.id, request.name, '{"status": "ending"}', pending=True)
-        return self._toolbox.request(request, self._turn)
-
-    def tool_started(self, request: ToolRequest, tool: Tool) -> None:
-        """A tool began to run."""
-        self._journal.note("function-call", id=request.id, name=tool.name, arguments=request.arguments)
-        self._feed(AgentBusy(True))
-
-    def tool_slow(self, tool: Tool) -> None:
-        """A tool takes long: say so, if nobody is speaking."""
-        self._feed(AgentWants(Say(tool.filler, "filler", only_now=True)))
-
-    def tool_answered(self, answer: Answer) -> None:
-        """A tool's answer came after its request was answered with "pending"."""
-        self._journal.note(
-            "function-result",
-            id=answer.requests[0].id,
-            name=answer.tool.name,
-            ok=answer.ok,
-            ms=round(answer.took_s * 1000),
-            text=answer.text,
-        )
-        self._results += answer.messages()
-        self._feed(AgentBusy(self._toolbox.running > 0))
-        self._feed(AgentWants(News()))
+def _prelude(answers: tuple[ToolAnswered, ...], origin: Origin) -> tuple[Message, ...]:
+    """What leads to a reply: answers of tools, and the caller's words."""
+    return (*answers, CallerSaid(origin.text)) if isinstance(origin, CallerTurn) else answers

@@ -5,7 +5,7 @@ being spoken. All audio carries the reply's number; once the reply is revoked no
 accepted any more, and its tasks are cancelled as a whole. Tools that it asked for live on.
 
 A reply that is prepared on speculation runs up to its first clause's audio and its first tool, and
-waits there for `release`.
+waits there for its release.
 """
 
 from __future__ import annotations
@@ -53,10 +53,12 @@ class ReplyParts:
     variables: Mapping[str, str]
     ask_tool: Callable[[ToolRequest], ToolAnswered]
     """Starts the tool, or says why not; never waits."""
+    failed_text: Callable[[Sequence[ToolAnswered]], str]
+    """What is said for these answers where the model has no words; may be empty."""
     reached: Callable[[str], None]
     """Notes a stage of the timeline."""
     protect: Callable[[], None]
-    """Told once, before words that must be heard: the caller cannot cut in."""
+    """Told before words that must be heard: the caller cannot cut in."""
 
 
 @dataclass(slots=True)
@@ -69,6 +71,13 @@ class Reply:
     generated: str = ""
     tool_requests: list[ToolRequest] = field(default_factory=list)
     answers: list[ToolAnswered] = field(default_factory=list)
+    first_clause: str = ""
+    tells_from: int | None = None
+    """Where in `generated` the words begin that the model found when it knew the answers of its tools."""
+    begun: bool = False
+    """Its first audio was written to the line."""
+    cut_short: bool = False
+    """We ended it ourselves before its last word, which counts as never made."""
     rehearsal: Rehearsal | None = None
     """Where the audio waits while the reply is only prepared; None: it is heard as it is made."""
     tokens: int = 0
@@ -79,17 +88,41 @@ class Reply:
         if self.rehearsal is not None:
             await self.rehearsal.released()
 
-    def said(self, heard: str, *, interrupted: bool) -> AgentSaid:
-        """The reply as the history keeps it."""
-        return AgentSaid(heard, self.generated, interrupted, tuple(self.tool_requests))
+    def exchange(
+        self, heard: str, *, interrupted: bool, beside: Sequence[ToolAnswered] = ()
+    ) -> tuple[AgentSaid, tuple[Message, ...]]:
+        """The reply as the history keeps it, and what stands behind it: the answers of its tools.
+
+        Words that tell these answers, where some of them were heard, stand behind the answers. Answers
+        `beside` them were told with them.
+        """
+        requests, answers, at = tuple(self.tool_requests), (*self.answers, *beside), self.tells_from
+        if at is None or len(heard) <= at:
+            return AgentSaid(heard, self.generated, interrupted, requests), answers
+        asking = AgentSaid(heard[:at], self.generated[:at], tool_requests=requests)
+        return asking, (*answers, AgentSaid(heard[at:].strip(), self.generated[at:].strip(), interrupted))
+
+    def clause_heard(self, heard: str) -> bool:
+        """At least the first clause was heard."""
+        return bool(self.first_clause) and len(heard) >= len(self.first_clause)
 
     async def say(self, text: str, parts: ReplyParts) -> bool:
         """Speak a fixed text. False if nothing was to be heard. Raises ProviderError."""
         self.generated = text
-        for clause in clauses_of(text):
+        clauses = clauses_of(text)
+        self.first_clause = clauses[0] if clauses else ""
+        for clause in clauses:
             if not await self._speak_clause(clause, parts):
                 break
         return parts.speaker.finish(self.number)
+
+    def play(self, audio: bytes, parts: ReplyParts) -> bool:
+        """Play carrier bytes that are no speech. False if there are none, or the reply was revoked."""
+        speaker = parts.speaker
+        if speaker.begin_clause(self.number, ""):
+            speaker.append(self.number, audio)
+            speaker.end_clause(self.number)
+        return speaker.finish(self.number)
 
     async def answer(self, history: Sequence[Message], parts: ReplyParts) -> bool:
         """Ask the model and speak while it thinks. False if nothing was to be heard. Raises ProviderError."""
@@ -111,6 +144,11 @@ class Reply:
             if all(answer.pending for answer in answers):
                 break
             messages = (*messages, AgentSaid(said, said, tool_requests=tuple(requests)), *answers)
+            self.tells_from = len(self.generated)
+        if not self.generated and not any(answer.pending for answer in self.answers):
+            known = [message for message in self.prelude if isinstance(message, ToolAnswered)]
+            for clause in clauses_of(parts.failed_text([*known, *self.answers])):
+                await self._give(clause, clauses, parts)
         clauses.close()
 
     async def _ask(
@@ -148,6 +186,7 @@ class Reply:
 
     async def _give(self, clause: str, clauses: Sender[str], parts: ReplyParts) -> None:
         parts.reached("first_clause")
+        self.first_clause = self.first_clause or clause
         self.generated = f"{self.generated} {clause}".strip()
         await clauses.send(clause)
 

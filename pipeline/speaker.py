@@ -113,6 +113,12 @@ class Speaker:
         self._run()
         return some
 
+    def finish_at_word(self, reply: int) -> bool:
+        """End the reply with the word that is being sent; False if none of it was sent, or it was revoked."""
+        begun = self._playout.finish_at_word(reply, self._clock.now())
+        self._moved.set()
+        return begun
+
     async def room(self, reply: int) -> bool:
         """Wait until more audio may be made; False as soon as the reply is revoked."""
         while self._playout.reply == reply and self._playout.waiting_s > AHEAD_S:

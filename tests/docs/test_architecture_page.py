@@ -14,7 +14,19 @@ from offhook.bridge import app, call_log, media_socket, pool_workers, registry
 from offhook.bridge.twilio import call_control
 from offhook.config.tool import Tool
 from offhook.config.turn_taking import TurnTaking as TurnTakingSettings
-from offhook.pipeline import call, ear, history, listening, pacing, playout, reply, speaker, tools, turn
+from offhook.pipeline import (
+    call,
+    ear,
+    history,
+    listening,
+    pacing,
+    playout,
+    reply,
+    speaker,
+    tool_news,
+    tools,
+    turn,
+)
 from offhook.pipeline.evidence import State
 from offhook.pipeline.providers.embedded import model_process, silero, utterance, worker
 from offhook.pipeline.providers.web import web_client
@@ -142,7 +154,9 @@ def test_words_for_numbers_are_those_of_the_code() -> None:
     assert len(ear.BACKOFF_S) == 4
     assert "three of these in a row" in TEXT
     assert turn.FAULTS_IN_A_ROW == 3
-    assert "may ask the model three\ntimes in all" in TEXT
+    assert "may ask the model three times in all" in TEXT
+    assert "three times at the most" in TEXT
+    assert tool_news.TELLINGS == 3
     assert reply.MAX_ROUNDS == 3
     assert "a second of speech without any words" in TEXT
     assert listening.CLEAR_SPEECH_S == 1.0

@@ -14,6 +14,7 @@ from call_rig import CallRig, assistant_from, running_call
 from fake_engines import says
 
 from offhook.bridge.registry import CallEntry
+from offhook.config.errors import ToolError
 from offhook.pipeline.messages import CallerSaid, ModelDelta, ModelRequest, TextDelta, ToolRequest
 from offhook.pipeline.ports import CallEvent
 from offhook.pipeline.timeline import STAGES
@@ -52,20 +53,35 @@ async def look(**arguments: Any) -> str:
     return "It is there."
 
 
+async def fail(**arguments: Any) -> str:
+    """A tool that fails and says so."""
+    raise ToolError("closed", fallback="It is closed.")
+
+
 def tool_then_words(request: ModelRequest) -> Sequence[ModelDelta | float]:
     last = request.messages[-1]
     if isinstance(last, CallerSaid) and "look" in last.text:
         return [TextDelta("Let me look."), ToolRequest("a", "look", "{}")]
+    if isinstance(last, CallerSaid) and "everything" in last.text:
+        dial = ToolRequest("c", "dial", '{"digits": "12"}')
+        return [ToolRequest("b", "fail", "{}"), dial, ToolRequest("d", "keys", "{}")]
     return [TextDelta(LONG)]
 
 
 async def busy_call() -> Sequence[CallEvent]:
     """A greeting, a tool, a cut-in, a backchannel, noise, keys, and more to say than can wait."""
-    tool = {"name": "look", "callable": f"{__name__}:look", "filler": "One moment.", "filler_after_ms": 1000}
-    assistant = assistant_from(first_message="Hello.", tools=[tool])
+    tools: list[dict[str, Any]] = [
+        {"name": "look", "callable": f"{__name__}:look", "filler": "One moment.", "filler_after_ms": 1000},
+        {"name": "fail", "callable": f"{__name__}:fail"},
+        {"name": "dial", "kind": "send_dtmf"},
+        {"name": "keys", "kind": "collect_digits", "arguments": {"prompt": "Your number?", "total_s": 3}},
+    ]
+    assistant = assistant_from(first_message="Hello.", tools=tools)
     async with running_call(assistant, tool_then_words) as rig:
         await rig.sleep(1.0)
         await rig.caller_says("please look for it")
+        await rig.agent_is_silent(for_s=4)
+        await rig.caller_says("and now everything")
         await rig.agent_is_silent(for_s=4)
         await cut_in(rig, "tell me something else", 2.0)
         await cut_in(rig, "yeah", 0.4)

@@ -275,3 +275,96 @@ def test_whatever_happens_no_word_is_skipped_and_nothing_follows_a_clear(
             order.append(byte)
     assert all(b <= a + 1 for a, b in pairwise(order)), "a word was swallowed"
     assert bytes(far_end[:1]) in (b"", audio[:1])
+
+
+# ------------------------------------------------------------- an end at a word
+
+
+def end_of(playout: Playout, now: float) -> tuple[bytes, Played, float]:
+    """Play on until the reply was heard; returns what was written from now on, the news, and when."""
+    audio = b""
+    for _ in range(1000):
+        out = playout.due(now)
+        audio += audio_in(out)
+        # What was written before had marks that nobody echoes: then the end is known when it is overdue.
+        news = [*out, *(item for name in marks_in(out) for item in playout.mark_reached(name, now))]
+        for item in news:
+            if isinstance(item, Played):
+                return audio, item, now
+        now += 0.02
+    raise AssertionError("the reply has no end")
+
+
+def test_a_reply_may_end_at_the_word_in_play() -> None:
+    playout = Playout(lead_s=0.2)
+    audio = reply_of(playout, 3)
+    written = audio_in(playout.due(10.0)) + audio_in(playout.due(10.3))
+    assert playout.finish_at_word(1, 10.3)
+    rest, news, _ = end_of(playout, 10.32)
+    assert (written + rest) == audio[: SECOND // 2], "the first word and no more"
+    assert news.heard.text == news.heard.generated == "w0"
+    assert news.heard.complete
+
+
+def test_a_reply_that_is_nearly_over_is_not_cut() -> None:
+    playout = Playout()
+    audio = reply_of(playout, 1)
+    written = b"".join(audio_in(playout.due(10 + step * 0.02)) for step in range(41))
+    assert playout.finish_at_word(1, 10.8)
+    rest, news, _ = end_of(playout, 10.82)
+    assert written + rest == audio
+    assert news.heard.text == "w0 w1"
+
+
+def test_a_reply_of_which_nothing_was_sent_has_no_word_to_end_at() -> None:
+    playout = Playout()
+    playout.begin(1)
+    assert not playout.finish_at_word(1, 10.0)
+    reply_of(playout, 1, begin=False)
+    assert not playout.finish_at_word(2, 10.0)
+
+
+def test_audio_that_comes_after_the_cut_is_refused() -> None:
+    playout = Playout()
+    playout.begin(1)
+    playout.begin_clause(1, "w0 w1 w2")
+    timings = [WordTiming(3 * n, 3 * n + 2, n * 0.5, n * 0.5 + 0.5) for n in range(3)]
+    assert playout.append(1, bytes(SECOND), timings)
+    playout.due(10.0)
+    assert playout.finish_at_word(1, 10.0)
+    assert not playout.append(1, bytes(SECOND // 2))
+    assert not playout.begin_clause(1, "more")
+    playout.end_clause(1)
+    _, news, _ = end_of(playout, 10.02)
+    assert news.heard.text == "w0"
+
+
+@given(
+    seconds=st.integers(1, 6),
+    at_s=st.floats(0, 6),
+    paused=st.booleans(),
+    word_s=st.sampled_from([0.25, 0.5]),
+)
+def test_a_cut_keeps_whole_words_and_all_that_was_sent(
+    seconds: int, at_s: float, paused: bool, word_s: float
+) -> None:
+    playout = Playout()
+    audio = reply_of(playout, seconds, word_s=word_s)
+    sent, now = b"", 10.0
+    while now < 10 + at_s and playout.reply is not None:
+        sent += audio_in(playout.due(now))
+        now += 0.02
+    sent += audio_in(playout.due(now))
+    if paused:
+        playout.pause(now)
+    playout.finish_at_word(1, now)
+    if paused:
+        playout.resume()
+        sent = b""
+    if playout.reply is None:
+        return
+    rest, news, _ = end_of(playout, now + 0.02)
+    words = len(news.heard.text.split())
+    whole = audio[: int(words * word_s * SECOND)]
+    assert whole.endswith(rest)
+    assert paused or sent + rest == whole

@@ -230,3 +230,52 @@ async def test_a_model_that_never_gets_the_arguments_right_gets_an_apology_not_s
         await rig.agent_is_silent(for_s=2)
         assert len(rig.model.requests) == 3
         assert rig.heard_replies()[-1] == "Sorry about that."
+
+
+async def test_words_that_tell_an_answer_stand_behind_it_in_the_history() -> None:
+    assistant = assistant_from(tools=[tool("look", "slow")])
+
+    def asks_what_is_not_there(request: ModelRequest) -> Sequence[ModelDelta | float]:
+        if isinstance(request.messages[-1], ToolAnswered):
+            return [TextDelta("I cannot look that up for you today.")]
+        return [TextDelta("Let me look."), ToolRequest("a", "search", "{}")]
+
+    async with running_call(assistant, asks_what_is_not_there) as rig:
+        await rig.sleep(0.5)
+        await rig.caller_says("Where is my order?")
+        await rig.agent_is_silent(for_s=2)
+        assert rig.heard_replies() == ["Let me look. I cannot look that up for you today."]
+        rig.model.answerer = lambda request: [TextDelta("You are welcome.")]
+        await rig.caller_says("Thank you.")
+        await rig.agent_is_silent(for_s=1)
+        asked, answer, told, thanks = rig.model.requests[-1].messages[-4:]
+        assert isinstance(asked, AgentSaid)
+        assert (asked.text, [request.id for request in asked.tool_requests]) == ("Let me look.", ["a"])
+        assert isinstance(answer, ToolAnswered)
+        assert isinstance(told, AgentSaid)
+        assert (told.text, told.tool_requests) == ("I cannot look that up for you today.", ())
+        assert thanks == CallerSaid("Thank you.")
+
+
+async def test_words_about_an_answer_of_which_nothing_was_heard_leave_the_answer_untold() -> None:
+    assistant = assistant_from(tools=[tool("look", "slow")])
+    lead = "Let me look that up in our very large book of orders for you."
+
+    def asks_what_is_not_there(request: ModelRequest) -> Sequence[ModelDelta | float]:
+        if isinstance(request.messages[-1], ToolAnswered):
+            return [TextDelta("I cannot look that up for you today.")]
+        return [TextDelta(lead), ToolRequest("a", "search", "{}")]
+
+    async with running_call(assistant, asks_what_is_not_there) as rig:
+        await rig.sleep(0.5)
+        await rig.caller_says("Where is my order?")
+        await rig.agent_starts()
+        await rig.sleep(0.8)
+        rig.model.answerer = lambda request: [TextDelta("You are welcome.")]
+        await rig.caller_says("no wait a second", 1.0)
+        await rig.agent_is_silent(for_s=1)
+        said, answer, _ = rig.model.requests[-1].messages[-3:]
+        assert isinstance(said, AgentSaid)
+        assert said.interrupted
+        assert lead.startswith(said.text)
+        assert isinstance(answer, ToolAnswered)

@@ -55,7 +55,9 @@ class IntentsAgent:
         self._assistant = assistant
         self._intents = assistant.model.intents
         self._understander = Understander(self._intents, assistant.model.floor)
-        self._prompts = {prompt.text for prompt in assistant.turn_taking.silence_prompts}
+        self._passing = {prompt.text for prompt in assistant.turn_taking.silence_prompts}
+        self._passing |= {stage.text for tool in assistant.tools for stage in tool.stages}
+        """What is said while nothing is to be said."""
 
     async def respond(self, request: ModelRequest) -> AsyncIterator[ModelDelta]:
         """Yield the reply's text in pieces of a few words, then what is asked of tools."""
@@ -73,11 +75,15 @@ class IntentsAgent:
         start = _behind_the_last_reply(messages)
         told = {m.request_id for m in messages[:start] if isinstance(m, ToolAnswered) and not m.pending}
         last_heard = max((i for i, m in enumerate(messages) if isinstance(m, CallerSaid)), default=-1)
+        sentences: set[str] = set()
         for index in range(start, len(messages)):
             message = messages[index]
             if isinstance(message, ToolAnswered) and not message.pending and message.request_id not in told:
                 told.add(message.request_id)
-                yield _Reply(self._told(message, request))
+                sentence = self._told(message, request)
+                if sentence not in sentences:  # two requests may share one answer
+                    sentences.add(sentence)
+                    yield _Reply(sentence)
             elif index == last_heard:
                 yield self._answer(index, request)
 
@@ -115,15 +121,15 @@ class IntentsAgent:
         ):
             return _Reply()  # these very words were answered by the request already
         if _is_running(name, arguments, request.messages[:index]):
-            filler = tool.filler if tool is not None else ""
+            filler = tool.stages[0].text if tool is not None and tool.stages else ""
             return _Reply(self._filled(filler, {}, request) or reply)
         return _Reply(reply, tool_request)
 
     def _said_last(self, messages: Sequence[Message]) -> str:
-        """Find the last reply, as it was made, that was more than "are you still there?"."""
+        """Find the last reply, as it was made, that was more than "one moment" or "are you still there?"."""
         for message in reversed(messages):
             said = (message.generated or message.text) if isinstance(message, AgentSaid) else ""
-            if said.strip() and said not in self._prompts:
+            if said.strip() and said not in self._passing:
                 return said.strip()
         return ""
 
