@@ -14,7 +14,7 @@ FLOOR_DBFS = -60.0
 """Quieter than this nobody speaks, whatever the model thinks of it."""
 QUIET_LINE_DBFS = -62.0
 """On a line whose noise is below this, all that is louder may be speech."""
-BEGINS_ABOVE_DB, GOES_ON_ABOVE_DB = 12.0, 7.0
+BEGINS_ABOVE_DB, GOES_ON_ABOVE_DB = 12.0, 9.0
 """So far above the noise of a loud line speech begins and goes on.
 
 Voices in the background are speech to any model, and only weaker than the caller. In a cafe 10 dB below the
