@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/ready
 TESTS ?= tests
 
-.PHONY: help setup demo test check unit test-realtime acceptance bench compose-smoke lock clean
+.PHONY: help setup demo test check unit test-realtime acceptance scoreboard bench compose-smoke lock clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -42,6 +42,9 @@ test-realtime: $(READY) ## tests with real models, sockets and processes on the 
 
 acceptance: $(READY) ## place whole spoken calls and judge their figures (8 minutes, alone on the machine)
 	$(BIN)/pytest tests/acceptance -m acceptance
+
+scoreboard: $(READY) ## play the corpus of spoken scenarios and compare with the last time (12 minutes, alone)
+	$(BIN)/offhook lab scoreboard
 
 bench: $(READY) ## measure this machine
 	$(BIN)/offhook bench

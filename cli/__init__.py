@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from . import config
+from . import config, lab
 from .bench import bench
 from .call import CallCommand, call
 from .serve import serve
@@ -43,6 +43,7 @@ app.command("bench")(bench)
 app.command("call", cls=CallCommand)(call)
 app.command("serve")(serve)
 app.add_typer(config.app)
+app.add_typer(lab.app)
 
 
 def main() -> None:

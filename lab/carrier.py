@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from offhook.codecs.framing import FRAME_BYTES
 
 from .carrier_rules import AudioSent, MarkSent, Refusal, read_message
+from .line import Microphone
 from .playout_buffer import PlayoutBuffer
 
 FRAME_MS = 20
@@ -48,7 +49,9 @@ class Tick:
     messages: tuple[str, ...]
     """To send to the bridge, in order; the caller's audio first."""
     said: bytes
-    """160 bytes of mu-law: the caller's side, telephone silence included."""
+    """160 bytes of mu-law: what the caller did, telephone silence included."""
+    sent: bytes
+    """160 bytes of mu-law: the same as the bridge gets it, with all that the microphone picked up."""
     heard: bytes
     """160 bytes of mu-law: what the caller heard in this period, silence included."""
     audible: bool
@@ -90,10 +93,12 @@ class SimulatedCarrier:
         stream_sid: str,
         parameters: Mapping[str, str],
         generator: random.Random,
+        microphone: Microphone | None = None,
     ) -> None:
         self.account_sid, self.call_sid, self.stream_sid = account_sid, call_sid, stream_sid
         self._parameters = dict(parameters)
         self._generator = generator
+        self._microphone = microphone or Microphone()
         self._silence = telephone_silence(generator)
         self._buffer = PlayoutBuffer()
         self._started = False
@@ -166,18 +171,20 @@ class SimulatedCarrier:
     def tick(self, caller_frame: bytes | None = None) -> Tick:
         """End one 20 ms period in which the caller said `caller_frame` (mu-law; None: nothing)."""
         caller_frame = caller_frame or self._silence[self._ticks % len(self._silence)]
-        heard = self._sounding
+        heard, sounds = self._sounding.ljust(FRAME_BYTES, SILENCE_BYTE), bool(self._sounding)
+        sent = self._microphone.pick_up(caller_frame, heard)
         self._ticks += 1
-        media = self._media_message(caller_frame)
+        media = self._media_message(sent)
         frame, marks = self._buffer.play_frame()
-        self._note_gap(bool(heard), bool(frame))
+        self._note_gap(sounds, bool(frame))
         self._sounding = frame
         self._agent_frames += bool(frame)
         return Tick(
             messages=(media, *self._echo(marks)),
             said=caller_frame,
-            heard=heard + SILENCE_BYTE * (FRAME_BYTES - len(heard)),
-            audible=bool(heard),
+            sent=sent,
+            heard=heard,
+            audible=sounds,
         )
 
     def digit(self, digit: str) -> str:

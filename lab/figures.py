@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["Stage", "TurnFigures", "Underrun", "find_underruns", "turn_figures"]
+__all__ = ["Stage", "TurnFigures", "Underrun", "find_underruns", "nearest_rank", "spread", "turn_figures"]
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -167,3 +168,16 @@ def find_underruns(
 def _moment(data: Mapping[str, Any], name: str) -> int | None:
     value = data.get(name)
     return round(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def nearest_rank(values: Sequence[int], share: float) -> int:
+    """The smallest value that at least this share of all values does not exceed."""
+    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
+
+
+def spread(values: Sequence[int]) -> str:
+    """p50, p95 and the largest, in words."""
+    return (
+        f"p50 {nearest_rank(values, 0.5)} ms, p95 {nearest_rank(values, 0.95)} ms, max {max(values)} ms "
+        f"of {len(values)}"
+    )

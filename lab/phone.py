@@ -7,9 +7,10 @@ __all__ = ["Phone", "PhoneMoment", "StreamEnd"]
 import asyncio
 import contextlib
 import os
+import random
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +21,7 @@ from offhook.pipeline.clock import Clock
 
 from .caller import Act, ScriptedCaller
 from .carrier import SimulatedCarrier
+from .line import CLEAR_LINE, ClumpedDelivery, LineConditions
 from .script import HangUpKind
 from .signature import sign
 from .twilio_error import twilio_error
@@ -55,6 +57,8 @@ class PhoneMoment:
     said: bytes
     heard: bytes
     """160 bytes of mu-law each."""
+    sent: bytes
+    """What was said as the bridge gets it: with noise and echo."""
 
 
 class Phone:
@@ -69,9 +73,18 @@ class Phone:
         max_s: float,
         auth_token: str | None = None,
         on_moment: Callable[[PhoneMoment], None] = lambda _: None,
+        line: LineConditions = CLEAR_LINE,
+        seed: int = 0,
     ) -> None:
         self._clock, self._carrier, self._caller = clock, carrier, caller
         self._max_s, self._auth_token, self._on_moment = max_s, auth_token, on_moment
+        self._to_bridge = ClumpedDelivery[str](
+            random.Random(seed),
+            jitter_ms=line.jitter_ms,
+            burst_ms=line.burst_ms,
+            burst_every_s=line.burst_every_s,
+        )
+        self._to_caller = ClumpedDelivery[str | bytes](random.Random(seed + 1), jitter_ms=line.jitter_ms)
         self._connection: ClientConnection | None = None
         self._hanging_up = False
         self.discarded_frames = 0
@@ -148,8 +161,8 @@ class Phone:
     async def _read(self, connection: ClientConnection) -> StreamEnd:
         try:
             while True:
-                for answer in self._carrier.receive(await connection.recv()):
-                    await connection.send(answer)
+                self._to_caller.add((await connection.recv(),))
+                await self._send(connection, self._take())
         except ConnectionClosed as closed:
             code = closed.rcvd.code if closed.rcvd else None
             reason = closed.rcvd.reason if closed.rcvd else "the connection broke without a close frame"
@@ -177,18 +190,28 @@ class Phone:
         if connection.transport.get_write_buffer_size() > _UNREAD_BYTES:
             self.discarded_frames += 1
             messages = messages[1:]
-        for message in messages:
-            await connection.send(message)
-        if act.digit:
-            await connection.send(self._carrier.digit(act.digit))
-        self._on_moment(PhoneMoment(self._carrier.now_ms, tick.said, tick.heard))
+        digits = (self._carrier.digit(act.digit),) if act.digit else ()
+        await self._send(connection, (*messages, *digits, *self._take()))
+        self._on_moment(PhoneMoment(self._carrier.now_ms, tick.said, tick.heard, tick.sent))
         return self._caller.listen(tick.said, tick.heard)
+
+    def _take(self) -> list[str]:
+        """Let the carrier have what has arrived from the bridge; returns its answers."""
+        arrived = self._to_caller.arrived(self._carrier.now_ms)
+        return [answer for message in arrived for answer in self._carrier.receive(message)]
+
+    async def _send(self, connection: ClientConnection, messages: Iterable[str]) -> None:
+        """Put messages on their way to the bridge, and let those arrive that are due."""
+        self._to_bridge.add(messages)
+        for message in self._to_bridge.arrived(self._carrier.now_ms):
+            await connection.send(message)
 
     async def _hang_up(self, connection: ClientConnection, kind: HangUpKind) -> None:
         self._hanging_up = True
         if kind is HangUpKind.STOP:
             with contextlib.suppress(ConnectionClosed):
-                await connection.send(self._carrier.stop())
+                for message in (*self._to_bridge.flush(), self._carrier.stop()):
+                    await connection.send(message)
         if kind in (HangUpKind.STOP, HangUpKind.CLOSE):
             await connection.close()
         elif kind is HangUpKind.ABORT:

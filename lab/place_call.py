@@ -19,12 +19,13 @@ from .agent_words import HeardSpeech, listening
 from .bridge_log import BridgeEvent, BridgeLog, control_url
 from .call_result import CallPlan, CallResult, LiveLine, TranscriptLine
 from .caller import ScriptedCaller, StepFailure
-from .caller_audio import caller_audio
+from .caller_audio import CallerSound, caller_sound
 from .carrier import CarrierCounts, Gap, SimulatedCarrier
 from .dialling import CallLeg, Ending, Webhook, follow, new_sid, told_ending
 from .expectations import Evidence, judge
 from .figures import find_underruns, turn_figures
 from .hearing import Utterance, judge_barge_in
+from .line import Microphone
 from .live_lines import is_same_reply, line_of
 from .phone import Phone, PhoneMoment, StreamEnd
 from .recording import Recording
@@ -43,9 +44,9 @@ async def place_call(plan: CallPlan, clock: Clock, *, watch: Watch = lambda _: N
     """
     if (plan.webhook is None) == (plan.url is None):
         raise ValueError("a call has either a webhook or a stream URL")
-    caller = ScriptedCaller(plan.script, await caller_audio(plan.script, clock))
+    sound = await caller_sound(plan.script, clock, plan.seed or 0)
     async with aiohttp.ClientSession(trust_env=False) as session:
-        call = _Call(plan, clock, caller, session, watch)
+        call = _Call(plan, clock, sound, session, watch)
         ending = await call.run()
         events = await call.log.read()
     heard, trouble = await _recognise(plan, clock, call)
@@ -59,11 +60,12 @@ class _Call:
         self,
         plan: CallPlan,
         clock: Clock,
-        caller: ScriptedCaller,
+        sound: CallerSound,
         session: aiohttp.ClientSession,
         watch: Watch,
     ) -> None:
-        self.plan, self.caller = plan, caller
+        self.plan, self._bed = plan, sound.bed
+        self.caller = ScriptedCaller(plan.script, sound.audio)
         self._clock, self._watch = clock, watch
         self._generator = random.Random(plan.seed)
         self.leg = CallLeg.new(self._generator, plan.from_number, plan.to_number)
@@ -103,6 +105,7 @@ class _Call:
             stream_sid=new_sid("MZ", self._generator),
             parameters=verb.parameters,
             generator=self._generator,
+            microphone=Microphone(self.plan.script.line, self._bed),
         )
         self.carriers.append((self.caller.now_ms, carrier))
         phone = Phone(
@@ -112,6 +115,8 @@ class _Call:
             max_s=self.plan.script.max_s,
             auth_token=self.plan.auth_token,
             on_moment=self._on_moment,
+            line=self.plan.script.line,
+            seed=self.plan.seed or 0,
         )
         await self._tell(verb, carrier, "stream-started")
         watching = asyncio.create_task(self.log.watch(self._on_event), name="call-watch")
@@ -153,7 +158,7 @@ class _Call:
     def _on_moment(self, moment: PhoneMoment) -> None:
         self.agent_audio += moment.heard
         if self._recording is not None:
-            self._recording.add(moment.said, moment.heard)
+            self._recording.add(moment.sent, moment.heard)
         self._show_caller()
         sounds = self.caller.agent_sounds
         if len(sounds) > self._sounds:

@@ -24,6 +24,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from .line import CLEAR_LINE, LineConditions
+
 GREETING_PAUSE_S = 0.7
 """So long a pause ends a greeting for a patient caller."""
 ANSWER_PAUSE_S = 2.5
@@ -63,17 +65,27 @@ class WaitFor:
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Speak: `text` with the embedded voice, or the audio of `wav`."""
+    """Make one sound: `text` with the embedded voice, the audio of `wav`, or a noise."""
 
     text: str = ""
     wav: Path | None = None
     cut_in_after_s: float | None = None
     """Begin this long after the agent's reply became audible."""
+    parts: tuple[str | float, ...] = ()
+    """`text` in pieces, with pauses of so many seconds between; empty for a text in one piece."""
+    sound: str = ""
+    """A kind of `lab.noises`."""
+    length_s: float = 1.0
+    """Of the noise."""
+    level_db: float = 0.0
+    """Louder or quieter by so much."""
+    speed: float = 1.0
+    """Faster and higher by this factor, in steps of a twentieth."""
 
     @property
     def label(self) -> str:
-        """The words, or the file's name."""
-        return self.text or (self.wav.name if self.wav else "")
+        """The words, the file's name, or the kind of noise."""
+        return self.text or (self.wav.name if self.wav else f"({self.sound})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +145,8 @@ class Script:
     """What the caller's owner calls each step, such as `--say "Hello"`; empty for the steps of a file."""
     complete_at: int | None = None
     """From this step on the caller only listens on: an agent that ends the call meanwhile misses nothing."""
+    line: LineConditions = CLEAR_LINE
+    """What is wrong with the line."""
 
     def step_name(self, index: int) -> str:
         """How to speak of a step to whoever wrote it."""

@@ -9,7 +9,7 @@ same). "Oh" is a zero beside other digits.
 
 from __future__ import annotations
 
-__all__ = ["WordErrors", "spoken_form", "word_errors"]
+__all__ = ["WordErrors", "digits_in", "spoken_form", "word_errors"]
 
 import re
 from collections.abc import Iterator, Sequence
@@ -91,6 +91,11 @@ def spoken_form(text: str) -> list[str]:
             spoken.append(words[position])
             position += 1
     return spoken
+
+
+def digits_in(text: str) -> str:
+    """The digits of a text, however they are written: "five, 55 oh one" has 55501."""
+    return "".join(str(_DIGITS.index(word)) for word in spoken_form(text) if word in _DIGITS)
 
 
 def _number_run(words: Sequence[str], start: int) -> int:

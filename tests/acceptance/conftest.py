@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from measured_call import load_line
+from warm_server import load_line
 
 REPORTS = Path(__file__).parents[2] / "out" / "acceptance"
 

@@ -14,14 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from cut_in_trials import CutIn, cut_ins, played_bytes, words_until
-from measured_call import measure_call, nearest_rank, server_of, spread
+from warm_server import server_of
 
 from offhook.bridge.app import RunningServer
 from offhook.config.assistant_loading import load_assistant
 from offhook.lab.agent_words import Listener, listening
 from offhook.lab.caller_audio import caller_audio
+from offhook.lab.cut_ins import CutIn, cut_ins, played_bytes, words_until
+from offhook.lab.figures import nearest_rank, spread
 from offhook.lab.heard_words import Rendition, heard_words, render
+from offhook.lab.measured_call import measure_call
 from offhook.lab.script import HangUp, Say, Script, Silence
 from offhook.pipeline.clock import Clock, LoopClock
 from offhook.pipeline.providers.embedded.hibari_voice import HibariVoice
@@ -120,7 +122,7 @@ async def place(
     made = await caller_audio(script, clock)
     # Speech begins anywhere within a frame, and so anywhere between two looks at the caller's voice.
     audio = {index: b"\xff" * generator.randrange(FRAME_BYTES) + speech for index, speech in made.items()}
-    call = await measure_call(server, script, audio, seed=generator.randrange(1000))
+    call = await measure_call(server.media_url, script, audio, seed=generator.randrange(1000))
     assert not call.failures
     return cut_ins(call)
 

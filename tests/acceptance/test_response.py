@@ -7,10 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from measured_call import measure_call, nearest_rank, server_of, spread
+from warm_server import server_of
 
 from offhook.lab.caller_audio import caller_audio
+from offhook.lab.figures import nearest_rank, spread
 from offhook.lab.hearing import response_ms
+from offhook.lab.measured_call import measure_call
 from offhook.lab.script import HangUp, Say, Script, Silence, WaitFor
 from offhook.pipeline.clock import LoopClock
 
@@ -56,7 +58,7 @@ async def test_the_agent_answers_within_a_second(report: Callable[[str], None]) 
     plan = script()
     audio = await caller_audio(plan, LoopClock(asyncio.get_running_loop()))
     async with server_of(None) as server:
-        call = await measure_call(server, plan, audio, seed=3)
+        call = await measure_call(server.media_url, plan, audio, seed=3)
     taken = [response_ms(call.utterances, index, call.agent) for index in range(len(call.utterances))]
     decided = call.of_type("turn.ended")
     for utterance, response in zip(call.utterances, taken, strict=True):

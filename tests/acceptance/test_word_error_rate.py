@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from measured_call import MeasuredCall, measure_call, server_of
+from warm_server import server_of
 
 from offhook.bridge.app import RunningServer
 from offhook.lab.caller_audio import read_wav
+from offhook.lab.measured_call import MeasuredCall, measure_call
 from offhook.lab.script import HangUp, Say, Script, Silence, WaitFor
 from offhook.lab.word_errors import WordErrors, word_errors
 
@@ -98,7 +99,7 @@ async def _take(server: RunningServer, name: str, said: str) -> Taken:
         HangUp(),
     )
     call = await measure_call(
-        server, Script(steps, max_s=30), {SCRIPT_SAY: read_wav(AUDIO / f"{name}.ulaw.wav")}
+        server.media_url, Script(steps, max_s=30), {SCRIPT_SAY: read_wav(AUDIO / f"{name}.ulaw.wav")}
     )
     turns = turn_texts(call)
     return Taken(name, said, tuple(turns), word_errors(said, " ".join(turns)), notes(call))

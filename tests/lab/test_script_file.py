@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from offhook.config.errors import ConfigError
+from offhook.lab.line import LineConditions
 from offhook.lab.script import (
     Expect,
     HangUp,
@@ -73,6 +74,39 @@ def test_every_step_is_read(tmp_path: Path) -> None:
     assert tool.tool_called is not None
     assert tool.tool_called.arguments == {"order_number": "12345"}
     assert steps[10] == HangUp(HangUpKind.HALF_CLOSE)
+
+
+def test_what_is_wrong_with_the_line_is_read() -> None:
+    line = {"echo_db": -25, "noise": "cafe", "snr_db": 5, "jitter_ms": [100, 150], "burst_ms": 400}
+    script = parse_script({"line": line, "steps": [{"say": "hi"}]}, source="test", folder=Path())
+    assert script.line == LineConditions(
+        echo_db=-25, noise="cafe", snr_db=5, jitter_ms=(100, 150), burst_ms=400, burst_every_s=5
+    )
+    told = problems(
+        {
+            "line": {"nose": "cafe", "noise": "caffe", "jitter_ms": [150, 100], "echo_db": 3},
+            "steps": [{"say": "hi"}],
+        }
+    )
+    assert len(told) == 4
+    assert told[0].endswith("Did you mean `noise`?")
+    assert told[1].endswith("Did you mean `cafe`?")
+
+
+def test_a_sentence_may_have_pauses_a_level_and_a_speed() -> None:
+    steps = [
+        {"say": ["five five", {"pause_s": 0.9}, "zero"], "level_db": -6, "speed": 1.11},
+        {"sound": "cough", "cut_in_after_s": 2},
+    ]
+    script = parse_script({"steps": steps}, source="test", folder=Path())
+    assert script.steps == (
+        Say("five five zero", parts=("five five", 0.9, "zero"), level_db=-6, speed=1.1),
+        Say(sound="cough", cut_in_after_s=2),
+    )
+    assert one_step({"say": [{"pause_s": 1}]})
+    assert one_step({"say": ["a", {"pause": 1}]})
+    assert one_step({"sound": "thunder"})
+    assert one_step({"say": "a", "speed": 3})
 
 
 def test_words_without_slashes_are_taken_as_they_are() -> None:

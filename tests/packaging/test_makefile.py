@@ -20,6 +20,7 @@ TARGETS = (
     "demo",
     "help",
     "lock",
+    "scoreboard",
     "setup",
     "test",
     "test-realtime",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+__all__ = ["CutIn", "cut_ins", "played_bytes", "sounds", "words_until"]
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from measured_call import FRAME_MS, MeasuredCall
-
-from offhook.lab.bridge_log import BridgeEvent
-from offhook.lab.heard_words import HeardWords, Rendition
-from offhook.lab.hearing import Utterance
+from .bridge_log import BridgeEvent
+from .heard_words import HeardWords, Rendition
+from .hearing import Utterance
+from .measured_call import FRAME_MS, MeasuredCall
 
 BYTES_PER_MS = 8
 _SILENCE = b"\x7f\xff"

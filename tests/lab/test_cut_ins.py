@@ -1,15 +1,15 @@
-"""The judges of this suite, on calls that were made up."""
+"""Judges of cut-ins, on calls that were made up."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from cut_in_trials import cut_ins, played_bytes, words_until
-from measured_call import MeasuredCall, nearest_rank
-
 from offhook.lab.bridge_log import BridgeEvent
+from offhook.lab.cut_ins import cut_ins, played_bytes, words_until
+from offhook.lab.figures import nearest_rank
 from offhook.lab.heard_words import Rendition, WordSpan
 from offhook.lab.hearing import Utterance
+from offhook.lab.measured_call import MeasuredCall
 
 LOUD, QUIET = b"\x20" * 160, b"\xff" * 160
 MADE = bytes(range(1, 127)) * 40
