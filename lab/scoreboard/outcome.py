@@ -60,6 +60,8 @@ class Outcome:
         wanted = self.trial.scenario.wanted
         if self.void or self.cut_off:
             return False
+        if wanted is Wanted.GO_ON and self.trial.scenario.setting is Setting.GREETING:
+            return not self.stopped and not self.pauses  # what was said into it is answered afterwards
         if wanted is Wanted.GO_ON:
             return not self.stopped and not self.turns
         if wanted is Wanted.STOP:
