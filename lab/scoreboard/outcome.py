@@ -24,6 +24,8 @@ _TELLING = ("barge-in.paused", "barge-in.decided", "turn.ended", "noise")
 _ANSWER_WITHIN_MS = 5000
 _LONGEST_OWN_PAUSE_MS = 700
 """A reply has pauses of its own."""
+_LONGEST_DOUBT_MS = 2500
+"""Noise never ends, so the end of listening may find the agent in doubt, which is no stop."""
 _EDGE_MS = 100
 """A turn that ended so close to an edge of what was said is not cut off by it."""
 
@@ -168,7 +170,9 @@ def _with_trace(common: Outcome, window: _Window, trace: ReplyTrace, begin_ms: i
     pauses = tuple(_moved(pause, begin_ms) for pause in trace.pauses)
     pauses = tuple(pause for pause in pauses if pause.until_ms > window.onset_ms)
     # A window may end in a pause of the reply's own.
-    stopped = not trace.finished and last_ms < window.end_ms - _LONGEST_OWN_PAUSE_MS
+    listening = common.trial.scenario.setting is Setting.LISTENING
+    margin_ms = _LONGEST_DOUBT_MS if listening else _LONGEST_OWN_PAUSE_MS
+    stopped = not trace.finished and last_ms < window.end_ms - margin_ms
     return replace(
         common,
         stopped=stopped,
