@@ -6,7 +6,8 @@ BIN := .venv/bin
 READY := .venv/ready
 TESTS ?= tests
 
-.PHONY: help setup demo test check unit test-realtime acceptance scoreboard bench compose-smoke lock clean
+.PHONY: help setup demo test check unit test-realtime acceptance scoreboard random-calls interleavings bench
+.PHONY: compose-smoke lock clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -45,6 +46,12 @@ acceptance: $(READY) ## place whole spoken calls and judge their figures (8 minu
 
 scoreboard: $(READY) ## play the corpus of spoken scenarios and compare with the last time (12 minutes, alone)
 	$(BIN)/offhook lab scoreboard
+
+random-calls: $(READY) ## play 1,000 random calls on virtual time (CALLS= and SEED= for others; under 10 minutes)
+	CALLS="$(or $(CALLS),1000)" SEED="$(SEED)" $(BIN)/pytest tests/scenarios/test_random_calls.py --timeout 600
+
+interleavings: $(READY) ## run the races of a call in many orders (RUNS= schedules each; under 5 minutes)
+	RUNS="$(or $(RUNS),300)" SEED="$(SEED)" $(BIN)/pytest tests/scenarios/test_interleavings.py --timeout 300
 
 bench: $(READY) ## measure this machine
 	$(BIN)/offhook bench

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from offhook.config.errors import ConfigProblem
 
 _TROUBLE = 2
@@ -23,6 +25,7 @@ class Topic(StrEnum):
 
     settings = "settings"
     assistant = "assistant"
+    states = "states"
 
 
 app = typer.Typer(name="config", help="Check what may be set.", no_args_is_help=True)
@@ -75,20 +78,21 @@ def schema() -> None:
 
 @app.command()
 def reference(
-    topic: Annotated[Topic, typer.Argument(help="All settings, or all keys of an assistant file.")],
+    topic: Annotated[Topic, typer.Argument(help="What the reference is about.")],
     write: Annotated[
         Path | None, typer.Option(help="Put it between its markers in this page instead.", dir_okay=False)
     ] = None,
 ) -> None:
-    """Print what may be set as Markdown tables, made from the code itself."""
+    """Print what may be set, or how a call moves, as Markdown tables made from the code itself."""
     from offhook.config.errors import ConfigError
-    from offhook.config.reference import REFERENCES, refreshed
+    from offhook.config.reference import refreshed
 
+    references = references_by_topic()
     if write is None:
-        typer.echo(REFERENCES[topic.value]())
+        typer.echo(references[topic.value]())
         return
     try:
-        page = refreshed(write.read_text(encoding="utf-8"), topic.value, str(write))
+        page = refreshed(write.read_text(encoding="utf-8"), topic.value, str(write), references)
         write.write_text(page, encoding="utf-8")
     except ConfigError as error:
         typer.echo(str(error), err=True)
@@ -96,3 +100,11 @@ def reference(
     except (OSError, UnicodeDecodeError) as error:
         typer.echo(f"The page could not be refreshed: {error}", err=True)
         raise typer.Exit(_TROUBLE) from error
+
+
+def references_by_topic() -> Mapping[str, Callable[[], str]]:
+    """What makes the reference on each topic."""
+    from offhook.config.reference import REFERENCES
+    from offhook.pipeline.state_table import state_reference
+
+    return {**REFERENCES, Topic.states.value: state_reference}

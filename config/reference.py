@@ -64,7 +64,9 @@ REFERENCES: Mapping[str, Callable[[], str]] = MappingProxyType(
 """What makes the reference on each topic."""
 
 
-def refreshed(page: str, topic: str, source: str) -> str:
+def refreshed(
+    page: str, topic: str, source: str, references: Mapping[str, Callable[[], str]] = REFERENCES
+) -> str:
     """Put the reference on a topic between its markers in a page's text; `source` names the page in errors.
 
     Raises ConfigError for a page without the two markers.
@@ -75,7 +77,7 @@ def refreshed(page: str, topic: str, source: str) -> str:
     if not found or not found_end:
         fix = f"Write them as lines of their own: {begin} and {end}"
         raise ConfigError([ConfigProblem(source, "", "has no place for the reference.", fix)])
-    return f"{before}{begin}\n\n{REFERENCES[topic]()}\n\n{end}{after}"
+    return f"{before}{begin}\n\n{references[topic]()}\n\n{end}{after}"
 
 
 def heading_anchor(heading: str) -> str:

@@ -143,6 +143,8 @@ class _Reply:
     """The next byte to send."""
     confirmed: int = 0
     """Bytes that an echo proved to be played."""
+    heard_once: int = 0
+    """Where it was paused: what was heard up to here stays heard, though its last word is said again."""
     anchor_offset: int = 0
     anchor_at: float = 0.0
     """The far end played `anchor_offset` at this time."""
@@ -209,7 +211,7 @@ class Playout:
     def heard(self, now: float) -> Heard:
         """What the caller heard of the present reply, were it cut now. Raises LookupError without one."""
         reply = self._present()
-        offset = self._position(reply, now + self._round_trip_s / 2)
+        offset = max(reply.heard_once, self._position(reply, now + self._round_trip_s / 2))
         complete = reply.finished and offset >= len(reply.audio)
         text = reply.ledger.text if complete else reply.ledger.heard_text(offset)
         return Heard(reply.number, text, reply.ledger.text, offset / BYTES_PER_S, complete)
@@ -352,6 +354,7 @@ class Playout:
         self._paused = True
         if not reply.started:
             return []
+        reply.heard_once = max(reply.heard_once, offset)
         reply.cursor = reply.ledger.word_start(offset)
         reply.anchor_offset, reply.anchor_at = offset, now
         reply.confirmed = min(reply.confirmed, offset)

@@ -75,14 +75,40 @@ from .phrases import Meaning, PhraseBook, is_echo
 from .speculation import Speculation
 from .spoken_language import spoken_language
 
-TRANSITIONS: Mapping[State, frozenset[State]] = {
-    State.IDLE: frozenset({State.LISTENING, State.PROCESSING, State.ERROR, State.ENDED}),
-    State.LISTENING: frozenset({State.PROCESSING, State.IDLE, State.ERROR, State.ENDED}),
-    State.PROCESSING: frozenset({State.RESPONDING, State.IDLE, State.LISTENING, State.ERROR, State.ENDED}),
-    State.RESPONDING: frozenset({State.LISTENING, State.IDLE, State.ERROR, State.ENDED}),
-    State.ERROR: frozenset({State.IDLE, State.LISTENING, State.ENDED}),
-    State.ENDED: frozenset(),
+TRANSITIONS: Mapping[State, Mapping[State, str]] = {
+    State.IDLE: {
+        State.LISTENING: "the caller speaks, or presses a key",
+        State.PROCESSING: "the agent has something to say: greeting, tool's answer, prompt, filler, goodbye",
+        State.ERROR: "a part failed",
+        State.ENDED: "the line is gone, or the call is to end and nothing is left to say",
+    },
+    State.LISTENING: {
+        State.PROCESSING: "the turn has ended, a reply is being made",
+        State.IDLE: "the agent has something to say and nobody has the floor; processing follows at once",
+        State.ERROR: "a part failed, or clear speech brought no words",
+        State.ENDED: "the line is gone, or the call is to end and nothing is left to say",
+    },
+    State.PROCESSING: {
+        State.RESPONDING: "the first audio of the reply was written",
+        State.LISTENING: "the caller goes on before a word was heard: reply withdrawn, words joined",
+        State.IDLE: "the reply was empty: a tool was asked for, and nothing is to be said yet",
+        State.ERROR: "the reply failed, or was not there in time",
+        State.ENDED: "the line is gone, the goodbye was empty, or its time is up",
+    },
+    State.RESPONDING: {
+        State.LISTENING: "the last mark was heard",
+        State.IDLE: "the caller cut in; listening follows at once",
+        State.ERROR: "the reply failed on its way",
+        State.ENDED: "the goodbye was heard, the line is gone, or the time for the goodbye is up",
+    },
+    State.ERROR: {
+        State.IDLE: "at once; the apology is said next",
+        State.LISTENING: "allowed for a part that recovers; nothing takes it today",
+        State.ENDED: "too many faults in a row, or the goodbye itself or the apology failed",
+    },
+    State.ENDED: {},
 }
+"""Every move that is allowed, with the reason that the documentation gives for it; any other raises."""
 
 AGENDA_LIMIT = 16
 CLOSE_WITHIN_S = 15.0

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -27,7 +25,6 @@ from offhook.pipeline import (
     tools,
     turn,
 )
-from offhook.pipeline.evidence import State
 from offhook.pipeline.providers.embedded import model_process, silero, utterance, worker
 from offhook.pipeline.providers.web import web_client
 
@@ -38,41 +35,11 @@ BYTES_PER_S = 8000
 QUEUED_JOBS = inspect.signature(model_process.ModelProcess).parameters["queue_limit"].default
 
 
-def state_diagram() -> str:
-    """The states and moves of turn-taking, in Mermaid's words."""
-    order = list(State)
-    lines = ["stateDiagram-v2", f"    [*] --> {State.IDLE.value}"]
-    for before, afters in turn.TRANSITIONS.items():
-        lines += [f"    {before.value} --> {after.value}" for after in sorted(afters, key=order.index)]
-    lines.append(f"    {State.ENDED.value} --> [*]")
-    return "\n".join(lines)
-
-
 def limit_of(what: str) -> str:
     """What the table of limits says of something that waits."""
     found = re.search(rf"^\| {re.escape(what)} \| ([^|]+) \|", TEXT, re.MULTILINE)
     assert found is not None, f"the table of what waits has no row for {what}"
     return found[1]
-
-
-def test_the_diagram_is_that_of_the_transitions() -> None:
-    assert f"```mermaid\n{state_diagram()}\n```" in TEXT, f"write this diagram:\n{state_diagram()}"
-
-
-def moves_told() -> Iterator[tuple[State, State]]:
-    """The moves that the table under the diagram explains, chains taken apart."""
-    for cell in re.findall(r"^\| ([a-z]+(?: → [a-z]+)+) \|", TEXT, re.MULTILINE):
-        states = cell.split(" → ")
-        for before, after in pairwise(states):
-            befores = list(State) if before == "any" else [State(before)]
-            yield from ((each, State(after)) for each in befores if each is not State(after))
-
-
-def test_every_move_is_explained_and_none_that_is_refused() -> None:
-    allowed = {(before, after) for before, afters in turn.TRANSITIONS.items() for after in afters}
-    told = {(before, after) for before, after in moves_told() if before is not State.ENDED}
-
-    assert told == allowed
 
 
 LIMITS = [

@@ -9,21 +9,36 @@ import pytest
 from typer.testing import CliRunner
 
 from offhook.cli import app
+from offhook.cli.config import references_by_topic
 from offhook.config.assistant_loading import parse_assistant
-from offhook.config.reference import REFERENCES, refreshed
+from offhook.config.reference import refreshed
 from offhook.config.settings import Settings
+from offhook.pipeline.evidence import State
+from offhook.pipeline.turn import TRANSITIONS
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("topic", REFERENCES)
+PAGES = {"settings": "settings.md", "assistant": "assistant.md", "states": "architecture.md"}
+
+
+@pytest.mark.parametrize("topic", references_by_topic())
 def test_the_page_is_up_to_date(topic: str) -> None:
-    page = ROOT / "docs" / f"{topic}.md"
+    page = ROOT / "docs" / PAGES[topic]
     text = page.read_text()
 
-    fresh = refreshed(text, topic, page.name)
+    fresh = refreshed(text, topic, page.name, references_by_topic())
 
-    assert fresh == text, f"run: offhook config reference {topic} --write docs/{topic}.md"
+    assert fresh == text, f"run: offhook config reference {topic} --write docs/{page.name}"
+
+
+def test_every_move_of_the_states_has_a_reason() -> None:
+    reference = references_by_topic()["states"]()
+    moves = [(before, after) for before, afters in TRANSITIONS.items() for after in afters]
+    rows = re.findall(r"^\| (\w+) → (\w+) \| (.+) \|$", reference, re.MULTILINE)
+
+    assert {(State(before), State(after)) for before, after, why in rows if why} == set(moves)
+    assert all(f"    {before.value} --> {after.value}\n" in reference for before, after in moves)
 
 
 def test_the_command_that_the_message_names_writes_the_page(tmp_path: Path) -> None:

@@ -141,6 +141,18 @@ def test_pause_goes_back_to_the_word_that_was_cut_and_resume_repeats_no_heard_wo
     assert resumed == audio[SECOND : SECOND + len(resumed)]
 
 
+def test_a_word_that_was_heard_before_a_pause_stays_heard_when_it_is_cut_again() -> None:
+    playout = Playout()
+    reply_of(playout, 5)
+    for tick in range(14):
+        playout.due(tick * 0.1)
+    playout.pause(1.3)
+    playout.resume()
+    playout.due(2.0)
+    heard, _ = playout.revoke(2.05)
+    assert heard.text == "w0 w1 w2"
+
+
 def test_a_pause_before_the_first_frame_writes_nothing() -> None:
     playout = Playout()
     playout.begin(1)

@@ -1,120 +1,114 @@
-"""What holds in every call, whatever happens in it, and a call that is watched for it."""
+"""What holds in every call, whatever happens in it, and a call that is watched for it.
+
+Each law is a function named by what it demands; it yields how a call breaks it. `call_watch` has those of
+every moment, this file those of a call that is over.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import warnings
-from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from itertools import pairwise
-from typing import Any
+from itertools import groupby, pairwise
+from typing import Any, TypeVar
 
-from call_rig import CallRig
+import structlog.testing
+from call_watch import (
+    AUDIO_LAWS,
+    BYTES_PER_S,
+    EVENT_LAWS,
+    Breach,
+    Watch,
+    WatchedRig,
+    everything_that_waits_is_bounded,
+)
 from fake_engines import WORD_S, Answerer
 
 from offhook.config.assistant import Assistant
 from offhook.pipeline.messages import AgentSaid, CallerSaid, Instructions, Message, ToolAnswered
 
+__all__ = [
+    "HEARD_WITHIN_BYTES",
+    "LAWS",
+    "WORD_BYTES",
+    "Unlawful",
+    "WatchedRig",
+    "history_of",
+    "lawful_call",
+    "watched",
+]
+
 ENDS_WITHIN_S = 2.0
-BYTES_PER_S = 8000
 WORD_BYTES = int(WORD_S * BYTES_PER_S)
 HEARD_WITHIN_BYTES = 400
 """The heard point may be 50 ms off: a frame, and an echo that is on its way."""
-ENGINE_STAGES = {"transcriber", "model", "voice", "reply"}
+ANSWER_BEGINS_WITHIN_S = 30.0
+"""A turn of the caller's that nobody takes up again is answered, if only by an apology."""
+PAUSE_ENDS_WITHIN_S = 12.0
+"""Twice the time to decide, and the longest that a random call keeps the caller's audio away."""
+ENGINE_STAGES = {"transcriber", "model", "voice", "reply", "voice-activity"}
+OWN_FAILURES = {"call.broke", "pacing.member-failed", "call.control-failed"}
+
+Log = Sequence[Mapping[str, Any]]
+EndLaw = Callable[[WatchedRig, Log], Iterable[str]]
 
 
-class WatchedRig(CallRig):
-    """A rig that knows the task its call runs in."""
-
-    running: asyncio.Task[None]
-
-
-class Watch:
-    """Notes what breaks a law while a call goes on; `problems` is empty at the end of a lawful call."""
-
-    def __init__(self, rig: CallRig) -> None:
-        self._rig = rig
-        self.problems: list[str] = []
-        self._send_audio = rig.line.send_audio
-        # The line that the call already holds is given a sharper eye.
-        rig.line.send_audio = self._audio  # type: ignore[method-assign]
-
-    def _audio(self, audio: bytes) -> None:
-        turns, playout = self._rig.call._turns, self._rig.call._replies.speaker._playout
-        if turns.reply is None or playout.reply != turns.reply:
-            self.problems.append(f"{self._now}: audio of reply {playout.reply}, but {turns.reply} is present")
-        if turns.paused:
-            self.problems.append(f"{self._now}: audio while the reply is paused")
-        if self._rig.line.congested:
-            self.problems.append(f"{self._now}: audio on a congested line")
-        if self._rig.line.closed:
-            self.problems.append(f"{self._now}: audio on a closed line")
-        self._send_audio(audio)
-
-    def note_exception(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Take what a callback of the loop raised."""
-        error = context.get("exception")
-        self.problems.append(f"{self._now}: the loop was left with {error!r}: {context.get('message')}")
-
-    @property
-    def _now(self) -> str:
-        return f"{self._rig.clock.now():.3f}"
-
-
-def history_of(rig: CallRig) -> tuple[Message, ...]:
+def history_of(rig: WatchedRig) -> tuple[Message, ...]:
     """The conversation as the model would be told it now."""
     return rig.call._replies.history.messages()
 
 
-def broken_laws(rig: CallRig) -> list[str]:
-    """What is wrong with a call that has ended: its history, its faults, its left-overs."""
-    histories = [list(request.messages) for request in rig.model.requests]
-    problems = [problem for messages in histories for problem in history_faults(messages, so_far=True)]
-    problems += history_faults(history_of(rig))
-    problems += heard_faults(rig)
-    for fault in rig.log.of("fault"):
-        if fault["stage"] not in ENGINE_STAGES:
-            problems.append(f"a part of the call failed: {dict(fault)}")
-    problems += left_over(rig)
-    return problems
+def _histories(rig: WatchedRig) -> Iterator[tuple[Message, ...]]:
+    """All that the model was ever told, and what it would be told now."""
+    yield from (request.messages for request in rig.model.requests)
+    yield history_of(rig)
 
 
-def history_faults(messages: Sequence[Message], *, so_far: bool = False) -> list[str]:
-    """How a history breaks the rules that every model's provider has."""
-    problems = []
-    if not isinstance(messages[0], Instructions):
-        problems.append("the instructions do not come first")
-    for before, after in pairwise(messages):
-        if isinstance(before, CallerSaid) and isinstance(after, CallerSaid):
-            problems.append(f"two turns of the caller's in a row: {before.text!r}, {after.text!r}")
-    for said in messages:
+# ------------------------------------------------------------------ what the model is told
+
+
+def history_alternates(rig: WatchedRig, log: Log) -> Iterator[str]:
+    """The instructions come first, and no two turns of the caller's stand in a row."""
+    for messages in _histories(rig):
+        if not isinstance(messages[0], Instructions):
+            yield "the instructions do not come first"
+        for before, after in pairwise(messages):
+            if isinstance(before, CallerSaid) and isinstance(after, CallerSaid):
+                yield f"two turns of the caller's in a row: {before.text!r}, {after.text!r}"
+
+
+def heard_text_begins_what_was_made(rig: WatchedRig, log: Log) -> Iterator[str]:
+    """A reply's heard words are the first of those that were made; all of them, if nobody cut in."""
+    for said in history_of(rig):
         if isinstance(said, AgentSaid):
             if not said.generated.startswith(said.text):
-                problems.append(f"heard {said.text!r}, but {said.generated!r} was made")
-            if not so_far and not said.interrupted and said.text != said.generated:
-                problems.append(f"not interrupted, but only {said.text!r} of {said.generated!r} was heard")
-    return problems + tool_faults(messages)
+                yield f"heard {said.text!r}, but {said.generated!r} was made"
+            if not said.interrupted and said.text != said.generated:
+                yield f"not interrupted, but only {said.text!r} of {said.generated!r} was heard"
 
 
-def tool_faults(messages: Sequence[Message]) -> list[str]:
-    """Requests without an answer right behind them ("pending" is one), and answers that nobody waits for."""
-    problems = []
-    waiting: dict[str, bool] = {}
-    """By request: whether its last answer was "pending"."""
-    for place, message in enumerate(messages):
-        if isinstance(message, AgentSaid):
-            behind = _answers_behind(messages, place)
-            for request in message.tool_requests:
-                if request.id not in behind:
-                    problems.append(f"request {request.id} has no answer right behind it")
-                waiting[request.id] = True
-        elif isinstance(message, ToolAnswered):
-            if not waiting.get(message.request_id, False):
-                problems.append(f"an answer to {message.request_id}, which waits for none")
-            waiting[message.request_id] = message.pending
-    return problems
+def each_tool_call_is_answered_once(rig: WatchedRig, log: Log) -> Iterator[str]:
+    """Right behind its request (perhaps "pending"), and once more if that was no answer yet."""
+    for messages in _histories(rig):
+        waiting: dict[str, bool] = {}
+        """By request: whether its last answer was "pending"."""
+        for place, message in enumerate(messages):
+            if isinstance(message, AgentSaid):
+                behind = _answers_behind(messages, place)
+                for request in message.tool_requests:
+                    if request.id not in behind:
+                        yield f"request {request.id} has no answer right behind it"
+                    if request.id in waiting:
+                        yield f"request {request.id} is in the history twice"
+                    waiting[request.id] = True
+            elif isinstance(message, ToolAnswered):
+                if not waiting.get(message.request_id, False):
+                    yield f"an answer to {message.request_id}, which waits for none"
+                waiting[message.request_id] = message.pending
 
 
 def _answers_behind(messages: Sequence[Message], place: int) -> set[str]:
@@ -126,39 +120,120 @@ def _answers_behind(messages: Sequence[Message], place: int) -> set[str]:
     return answers
 
 
-def heard_faults(rig: CallRig) -> list[str]:
-    """Words in the history that were not played, by the audio that the far end got.
-
-    Only words with a number count; the scripted voice spells them in bytes.
-    """
-    played = Counter(rig.line.heard_bytes())
-    problems = []
-    for said in history_of(rig):
-        if not isinstance(said, AgentSaid):
-            continue
-        for word in said.text.split():
-            digits = "".join(sign for sign in word if sign.isdigit())
-            if word.startswith("word") and played[int(digits)] < WORD_BYTES // 2 - HEARD_WITHIN_BYTES:
-                problems.append(
-                    f"{word} is in the history, but only {played[int(digits)]} bytes of it sounded"
-                )
-    return problems
+def equal_tool_calls_do_not_run_at_once(rig: WatchedRig, log: Log) -> Iterator[str]:
+    """While a tool runs, the same request shares its execution."""
+    running: dict[str, str] = {}
+    for event in rig.log.events:
+        if event.type == "function-call":
+            arguments = json.loads(str(event.data["arguments"]) or "{}")
+            key = json.dumps([event.data["name"], arguments], sort_keys=True)
+            if key in running.values():
+                yield f"{key} was started while it ran"
+            running[str(event.data["id"])] = key
+        elif event.type == "function-result":
+            running.pop(str(event.data["id"]), None)
 
 
-def left_over(rig: CallRig) -> list[str]:
-    """Timers and streams of ours that outlive the call."""
-    problems = []
+# --------------------------------------------------------------------- what was heard
+
+
+def history_holds_only_heard_words(rig: WatchedRig, log: Log) -> Iterator[str]:
+    """Every word of a reply's heard text sounded for more than half of its length."""
+    sounded = _sounded(rig)
+    for reply, number in _heard_words(rig):
+        if sounded[reply, number] < WORD_BYTES / 2 - _tolerance(rig):
+            yield f"word{number} of reply {reply} counts as heard, but {sounded[reply, number]} bytes sounded"
+
+
+def every_heard_word_is_in_the_history(rig: WatchedRig, log: Log) -> Iterator[str]:
+    """A word that sounded for more than half of its length is in the heard text of its reply."""
+    heard = set(_heard_words(rig))
+    settled = {reply for reply, _ in _settled(rig)}
+    for (reply, number), length in _sounded(rig).items():
+        long_enough = length > WORD_BYTES / 2 + _tolerance(rig)
+        if long_enough and reply in settled and number in rig.word_born and (reply, number) not in heard:
+            yield f"word{number} of reply {reply} sounded for {length} bytes, but does not count as heard"
+
+
+def _tolerance(rig: WatchedRig) -> float:
+    return rig.heard_within_s * BYTES_PER_S
+
+
+def _settled(rig: WatchedRig) -> list[tuple[int, str]]:
+    """Every reply that is over, with its heard text."""
+    return [(int(data["reply"]), str(data["heard_text"])) for data in rig.log.of("reply.ended")]
+
+
+def _heard_words(rig: WatchedRig) -> list[tuple[int, int]]:
+    """(reply, number) of the words that count as heard; only words with a number can be judged."""
+    return [
+        (reply, int(digits))
+        for reply, text in _settled(rig)
+        for word in text.split()
+        if word.startswith("word") and (digits := "".join(sign for sign in word if sign.isdigit()))
+    ]
+
+
+def _sounded(rig: WatchedRig) -> dict[tuple[int, int], int]:
+    """The longest run of bytes of each word, by reply and number, that the far end played."""
+    longest: dict[tuple[int, int], int] = defaultdict(int)
+    for reply, audio in rig.line.heard_pieces():
+        for number, run in groupby(audio):
+            longest[reply, number] = max(longest[reply, number], len(list(run)))
+    return longest
+
+
+def every_turn_is_answered(rig: WatchedRig, log: Log) -> Iterator[str]:
+    """After a caller's turn the agent is heard, or the caller goes on, or the call is over."""
+    ends = {"playout.first-frame", "reply.withdrawn", "call.ended"}
+    for since in _overdue(rig, "turn.ended", ends, ANSWER_BEGINS_WITHIN_S):
+        yield f"the turn that ended at {since:.3f} s got no answer"
+
+
+def every_pause_is_decided(rig: WatchedRig, log: Log) -> Iterator[str]:
+    """A reply that is held back goes on, or is given up; it never hangs."""
+    ends = {"barge-in.decided", "reply.ended", "reply.withdrawn", "call.ended"}
+    for since in _overdue(rig, "barge-in.paused", ends, PAUSE_ENDS_WITHIN_S):
+        yield f"the pause at {since:.3f} s was not decided"
+
+
+def _overdue(rig: WatchedRig, begins: str, ends: set[str], within_s: float) -> Iterator[float]:
+    """When something began that had no end in time."""
+    since: float | None = None
+    for event in rig.log.events:
+        if since is not None and event.at_ms / 1000 - since > within_s:
+            yield since
+            since = None
+        if event.type == begins:
+            since = event.at_ms / 1000
+        elif event.type in ends:
+            since = None
+
+
+# -------------------------------------------------------------------------- what is left
+
+
+def no_part_fails_by_itself(rig: WatchedRig, log: Log) -> Iterator[str]:
+    """Only engines may fail; our own logic never does."""
+    yield from (str(entry) for entry in log if entry["event"] in OWN_FAILURES)
+    yield from (str(dict(data)) for data in rig.log.of("fault") if data["stage"] not in ENGINE_STAGES)
+
+
+def nothing_of_the_call_is_left(rig: WatchedRig, log: Log) -> Iterator[str]:
+    """No stream, place on the wheel or timer of ours outlives the call."""
     if rig.voice_activity.open_streams:
-        problems.append("a stream of voice activity is still open")
+        yield "a stream of voice activity is still open"
     if rig.wheel._members or rig.wheel._timer is not None:
-        problems.append("the pacing wheel still serves the call")
-    return problems + [f"timer left: {name}" for name in our_timers()]
+        yield "the pacing wheel still serves the call"
+    yield from (f"timer left: {name}" for name in our_timers())
 
 
 def our_timers() -> list[str]:
-    """What the loop would still run for the product, by name (asyncio's own loop only)."""
+    """What the loop would still run for the product, by name (asyncio's own loop, and detangle's)."""
     loop: Any = asyncio.get_running_loop()
-    handles: Iterable[asyncio.TimerHandle] = getattr(loop, "_scheduled", ())
+    handles: Iterable[asyncio.TimerHandle] = getattr(loop, "_scheduled", None) or [
+        handle for _, _, handle in getattr(loop, "_timers", ())
+    ]
     names = []
     for handle in handles:
         callback: Any = handle._callback  # type: ignore[attr-defined]
@@ -171,39 +246,94 @@ def our_timers() -> list[str]:
     return names
 
 
+END_LAWS: tuple[EndLaw, ...] = (
+    history_alternates,
+    heard_text_begins_what_was_made,
+    each_tool_call_is_answered_once,
+    equal_tool_calls_do_not_run_at_once,
+    history_holds_only_heard_words,
+    every_heard_word_is_in_the_history,
+    every_turn_is_answered,
+    every_pause_is_decided,
+    no_part_fails_by_itself,
+    nothing_of_the_call_is_left,
+)
+LAWS = (
+    *(law.__name__ for law in (*AUDIO_LAWS, *EVENT_LAWS, everything_that_waits_is_bounded, *END_LAWS)),
+    "loop_is_left_without_an_error",
+    "every_task_is_gone_in_time",
+    "nothing_warns",
+    "every_call_ends",
+)
+"""The names of all laws."""
+
+# -------------------------------------------------------------------------- a lawful call
+
+R = TypeVar("R", bound=WatchedRig)
+
+
+class Unlawful(AssertionError):
+    """A call broke laws."""
+
+    def __init__(self, breaches: Sequence[Breach]) -> None:
+        super().__init__("\n".join(map(str, breaches)))
+        self.laws = {breach.law for breach in breaches}
+
+
 @asynccontextmanager
 async def lawful_call(
     assistant: Assistant, answerer: Answerer, *, latency_s: float = 0.02, closes: bool = True
 ) -> AsyncIterator[WatchedRig]:
-    """Run a call under watch until the block ends, then close its line; every broken law fails the test."""
+    """Run a call under watch until the block ends, then close its line. Raises Unlawful."""
+    async with watched(WatchedRig(assistant, answerer, latency_s=latency_s), closes=closes) as rig:
+        yield rig
+
+
+@asynccontextmanager
+async def watched(rig: R, *, closes: bool = True) -> AsyncIterator[R]:
+    """Run a rig's call under watch until the block ends, then close its line. Raises Unlawful."""
     loop = asyncio.get_running_loop()
-    rig = WatchedRig(assistant, answerer, latency_s=latency_s)
     watch = Watch(rig)
     handler_before = loop.get_exception_handler()
-    loop.set_exception_handler(watch.note_exception)
+    loop.set_exception_handler(watch.loop_is_left_without_an_error)
     before = asyncio.all_tasks()
-    with warnings.catch_warnings(record=True) as warned:
+    with warnings.catch_warnings(record=True) as warned, structlog.testing.capture_logs() as log:
         warnings.simplefilter("always")
-        call = rig.running = asyncio.create_task(rig.call.run())
+        rig.running = asyncio.create_task(rig.call.run())
         pump = asyncio.create_task(rig.pump())
         try:
             yield rig
         finally:
             if closes:
+                rig.line.hang_up()
                 rig.call.line_closed("test over")
-            async with asyncio.timeout(ENDS_WITHIN_S):
-                await asyncio.wait((call,))
-            # What comes late must find nothing to break: frames, marks and words go on for a while.
-            await asyncio.sleep(0.5)
-            pump.cancel()
-            await asyncio.gather(pump, return_exceptions=True)
+            await _end(rig, watch, pump, before)
             loop.set_exception_handler(handler_before)
-        if not call.cancelled():
-            call.result()
-        assert asyncio.all_tasks() == before, "the call left tasks behind"
-        problems = watch.problems + broken_laws(rig)
-        del call, pump
+            watch.close()
+        for law in END_LAWS:
+            for what in law(rig, log):
+                watch.broken(law.__name__, what)
         # What only cycles hold is let go of here, so that its warnings are this call's.
         gc.collect(1)
-    problems += [str(warning.message) for warning in warned]
-    assert not problems, "\n".join(problems)
+    for warning in warned:
+        watch.broken("nothing_warns", str(warning.message))
+    if watch.breaches:
+        raise Unlawful(watch.breaches)
+
+
+async def _end(
+    rig: WatchedRig, watch: Watch, pump: asyncio.Task[None], before: set[asyncio.Task[Any]]
+) -> None:
+    """Let the call end; frames, marks and words still come for a while, and must find nothing to break."""
+    await asyncio.wait((rig.running,), timeout=ENDS_WITHIN_S)
+    left = asyncio.all_tasks() - before - {pump}
+    if left:
+        names = sorted(task.get_name() for task in left)
+        watch.broken("every_task_is_gone_in_time", f"{ENDS_WITHIN_S:g} s after the end there are {names}")
+        for task in left:
+            task.cancel()
+    await asyncio.sleep(0.5)
+    pump.cancel()
+    await asyncio.gather(pump, *left, return_exceptions=True)
+    if not rig.running.cancelled() and (error := rig.running.exception()) is not None:
+        watch.broken("no_part_fails_by_itself", f"the call raised {error!r}")

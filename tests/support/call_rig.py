@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -37,9 +37,11 @@ class EventList:
 
     def __init__(self) -> None:
         self.events: list[CallEvent] = []
+        self.listener: Callable[[CallEvent], None] = lambda event: None
 
     def emit(self, event: CallEvent) -> None:
         self.events.append(event)
+        self.listener(event)
 
     def of(self, kind: str) -> list[Mapping[str, Any]]:
         return [event.data for event in self.events if event.type == kind]
@@ -51,6 +53,9 @@ class EventList:
 class CallRig:
     """What a test holds of a running call."""
 
+    model_type: type[ScriptedModel] = ScriptedModel
+    voice_type: type[ScriptedVoice] = ScriptedVoice
+
     def __init__(self, assistant: Assistant, answerer: Answerer, *, latency_s: float = 0.02) -> None:
         loop = asyncio.get_running_loop()
         self.clock = LoopClock(loop, loop.time)
@@ -59,8 +64,8 @@ class CallRig:
         self.log = EventList()
         self.voice_activity = ScriptedVoiceActivity(self.clock)
         self.transcriber = ScriptedTranscriber(self.clock)
-        self.model = ScriptedModel(answerer)
-        self.voice = ScriptedVoice()
+        self.model = self.model_type(answerer)
+        self.voice = self.voice_type()
         self.wheel = PacingWheel(self.clock)
         self.call = Call(
             assistant=assistant,
@@ -93,10 +98,14 @@ class CallRig:
 
     async def caller_says(self, text: str, seconds: float = 1.2, *, confidence: float = 1.0) -> None:
         """Speak for so long; returns at the last sound. An empty text is noise."""
+        self.caller_begins(text, seconds, confidence=confidence)
+        await self.sleep(seconds)
+
+    def caller_begins(self, text: str, seconds: float = 1.2, *, confidence: float = 1.0) -> None:
+        """Begin to speak for so long. An empty text is noise."""
         if text:
             self.transcriber.said.append(Utterance(self.media_s, self.media_s + seconds, text, confidence))
-        self._sound_until_s = self.media_s + seconds
-        await self.sleep(seconds)
+        self._sound_until_s = max(self._sound_until_s, self.media_s + seconds)
 
     def uplink_stalls(self, stalled: bool) -> None:
         """Frames stop coming, or come again."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,15 +43,20 @@ class ScriptedVoiceActivity:
 
     def __init__(self, clock: Clock, delay_s: float = 0.004) -> None:
         self._clock = clock
-        self._delay_s = delay_s
+        self.delay_s = delay_s
+        self.blind = False
+        """No window comes back."""
         self.open_streams = 0
+        self._last_at = 0.0
 
     def open(self, on_window: Callable[[VoiceWindow], None]) -> ScriptedWindows:
         self.open_streams += 1
         return ScriptedWindows(self, on_window)
 
     def later(self, callback: Callable[[], None]) -> None:
-        self._clock.call_at(self._clock.now() + self._delay_s, callback)
+        if not self.blind:
+            self._last_at = max(self._last_at, self._clock.now() + self.delay_s)
+            self._clock.call_at(self._last_at, callback)
 
 
 class ScriptedWindows:
@@ -98,6 +103,8 @@ class ScriptedTranscriber:
     """So many of the next streams break at once."""
     audio_format = MULAW_8K
     streams: list[ScriptedStream] = field(default_factory=list)
+    alter: Callable[[Transcript], Iterable[Transcript]] = lambda result: (result,)
+    """What becomes of each result on its way: itself, nothing, it twice, another one before it."""
 
     def open(
         self, on_transcript: Callable[[Transcript], None], *, connection: int, begins_at_s: float
@@ -163,7 +170,8 @@ class ScriptedStream:
 
         def deliver() -> None:
             if utterance == self._utterance:
-                self._give(result)
+                for given in self._owner.alter(result):
+                    self._give(given)
 
         self._owner.clock.call_at(self._owner.clock.now() + self._owner.decode_s, deliver)
 

@@ -47,6 +47,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self.now
 
+    def stall(self, seconds: float) -> None:
+        """Let time pass in which nothing runs, as when a callback blocks the loop."""
+        self.now += seconds
+
     def run_in_executor(  # type: ignore[override]
         self, executor: Executor | None, func: Callable[..., Any], *args: Any
     ) -> asyncio.Future[Any]:
