@@ -1,169 +1,233 @@
-"""How loud our own voice comes back on the caller's line, so that it is not taken for the caller.
+"""Expected echo: how loud our own voice may be in the caller's audio.
 
-Theory. A telephone line, or the loudspeaker at its end, returns what we play after a delay, weaker by a
-coupling that stays much the same within a call. Both envelopes are kept on one grid of 32 ms, the outgoing
-one at the times at which the far end plays it, the incoming one at the times at which it was said. Where
-they agree at some lag (correlation of their levels in dB over the last seconds) that lag is the delay, and
-the difference is the coupling. Where there is sound that agrees at no lag, somebody else makes it: the
-coupling is less than was feared. Before anything is known a strong echo of any delay is assumed.
+Theory. A telephone line gives back some of what it is sent: the far end's hybrid or loudspeaker leaks it,
+15 to 45 dB weaker, 20 to 700 ms after we wrote it. Voice activity takes that for a caller. What we wrote
+is known, so the level of its echo can be foretold, and a sound that is no louder is nobody's speech.
 
-A window is an echo if it is no louder than what was played a delay ago, less the coupling, and a margin.
+Levels are compared by the fourth root of their power, so that quiet speech has its say beside loud.
+While we speak, sums are kept for each possible delay: of what was ours, its square, and its product
+with what was heard. The quotient of the last two is the coupling at that delay if all that was heard
+is echo; other sounds can only add to it. It starts at a prior, so that the first greeting is safe
+before anything is known. Where what is heard rises and falls with what was ours at one delay (their
+correlation is high), delay and coupling are learned. A caller's speech has its own course, so it
+teaches nothing; but if less comes back than was learned, the coupling falls with it.
 
-Times are seconds on the clock; levels are dBFS. No I/O.
+Both directions lie on one grid of 16 ms of our clock. Of all frames of the last seconds the one that was
+least late shows when a point of the caller's audio was said.
+
+Times are seconds on the clock, `media_s` seconds of the caller's audio; levels are dBFS. No I/O.
 """
 
 from __future__ import annotations
 
 __all__ = ["ExpectedEcho"]
 
+import math
+
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from offhook.codecs import g711
-from offhook.codecs.framing import FRAME_BYTES, SAMPLE_RATE_HZ
+from offhook.codecs.framing import SAMPLE_RATE_HZ as _HZ
 
-CELL_S = 0.032
-"""One window of voice activity."""
-CELLS = 128
-LAGS = 26
-"""Delays of up to 0.8 s: two trips over the network, and a room."""
-SPAN = 31
-"""One second is compared at a time."""
-EVERY = 4
-"""Windows between two comparisons."""
-FEARED_DB = -16.0
-"""Assumed before anything is known; a caller's speech is seldom so much weaker than ours."""
-LEAST_DB = -60.0
-MARGIN_DB = 6.0
-STEADY = 0.25
-AGREES = 0.6
-"""Correlation of two envelopes from which one is the other's echo."""
-DISAGREES = 0.3
-AUDIBLE_DBFS = -45.0
-"""We are speaking; quieter is a pause."""
-QUIET_DBFS = -90.0
-NEAR = 2
-"""Cells around a known delay that are looked at."""
-FRAME_S = FRAME_BYTES / SAMPLE_RATE_HZ
-RELAXES_S = 1e-4
-"""A late frame shifts the time of all sound for a while; by so much a window it comes back."""
+FEARED_DB = -20.0
+"""Coupling assumed before anything is known."""
+LONGEST_DELAY_S = 0.7
+"""From writing to hearing: network both ways, the far end's buffer and the echo's own path."""
 
-_POWER = (np.square(g711.decode(bytes(range(256))).astype(np.float64)) / 32768.0**2).astype(np.float32)
+_SLOT = 128
+"""Samples: 16 ms, half a window of voice activity."""
+_SLOT_S = _SLOT / _HZ
+_LAGS = math.ceil(LONGEST_DELAY_S / _SLOT_S) + 1
+_SLOTS = 512
+_TOGETHER = 8
+"""Windows that are learned from at once: numpy costs the same for one as for eight."""
+_LOOKED_BACK_AT = _LAGS + 2 * _TOGETHER - 1
+"""Slots that a step of learning reaches back."""
+_EARLIER, _LATER = 1, 3
+"""Slots around the learned delay that may hold the echo: frames have other borders, and rooms ring."""
+_AUDIBLE = 10 ** (-50 / 40)
+"""Our own sound counts from -50 dBFS: its echo lies below the noise of any line otherwise."""
+_FEARED = 10 ** (FEARED_DB / 40)
+_FEARED_MASS = 0.2
+"""The prior counts as much as 64 ms of loud speech (-20 dBFS)."""
+_KEPT = 1 - _TOGETHER / 45
+"""What each step leaves of the sums: they cover the last 1.5 s of our speech."""
+_LEARNED_FROM = 0.75
+"""Correlation: callers who spoke over ours stayed below 0.55 nearly always, echo alone is above 0.8."""
+_LEAST_WINDOWS = 16
+_LOUDEST = 10 ** (-10 / 40)
+"""What comes back less than 10 dB weaker than it was sent is a caller who fell in with us."""
+_MARGIN_DB, _WIDEST_DB = 6.0, 12.0
+"""An echo's windows scatter: lines filter, and a hiss may pass better than a vowel."""
+_NO_ECHO_DB = 15.0
+"""What is so much louder than the echo is a caller, and says nothing of its scatter."""
+_WIDER_DB, _NARROWER_DB = 0.6, 0.2
+"""By a window that was louder, and by a step of learning: 4 in 100 windows stay above."""
+_RISE = 10 ** (0.5 / 40)
+"""What is feared without an echo known grows by at most 2 dB in a second of our speech."""
+_STRETCH_S = 1.0
+
+_SQUARES = np.square(g711.decode_float(bytes(range(256))))
+_ONES = np.ones(_TOGETHER, np.float32)
 
 
 class ExpectedEcho:
     """The echo of one call: told what is played and how loud every window of the caller's is."""
 
     def __init__(self) -> None:
-        self.coupling_db = FEARED_DB
-        """Level of the echo relative to what we play."""
-        self.delay_s: float | None = None
-        """From playing to hearing it again, or None while that is not known."""
-        self._played = np.full(CELLS, QUIET_DBFS)
-        self._heard = np.full(CELLS, QUIET_DBFS)
-        self._played_to = 0
-        """The cell behind the last one that was written; those behind it are silent."""
-        self._heard_to = 0
-        self._offset_s: float | None = None
+        self._power = np.zeros(_SLOTS, np.float32)
+        self._own = np.zeros(_SLOTS, np.float32)
+        """Fourth roots of `_power`; both begin at slot `_first`."""
+        self._first = 0
+        self._end = 0
+        """Sample behind the last one played."""
+        self._audible_until_s = -math.inf
+        self._sums = np.zeros((3, _LAGS))
+        """Own, own squared and own times heard, by lag."""
+        self._weight = self._heard_sum = self._heard_squares = 0.0
+        self._heard: list[float] = []
+        """Windows that were not learned from yet."""
         self._lag: int | None = None
-        self._agreement = np.zeros(LAGS)
-        self._windows = 0
+        self._coupling = _FEARED
+        self._margin_db = _MARGIN_DB
+        self._latest_s = self._before_s = math.inf
+        """Least lateness of the caller's audio in this stretch of it, and in the one before."""
+        self._stretch_ends_s = 0.0
+
+    @property
+    def coupling_db(self) -> float:
+        """Level of the echo relative to what we play, as far as is known."""
+        return 40 * math.log10(max(self._coupling, 1e-3))
+
+    @property
+    def delay_s(self) -> float | None:
+        """From playing a sound to hearing its echo; None while none was recognised."""
+        return None if self._lag is None else self._lag * _SLOT_S
+
+    # ------------------------------------------------------------------ ours
 
     def play(self, audio: bytes, at: float) -> None:
-        """Carrier bytes (mu-law, 8 kHz) that begin to sound at `at`."""
-        power = np.take(_POWER, np.frombuffer(audio, np.uint8))
-        starts = np.arange(0, len(power), FRAME_BYTES)
-        levels = 10 * np.log10(np.maximum(np.add.reduceat(power, starts) / FRAME_BYTES, 1e-9))
-        for frame, level in enumerate(levels.tolist()):
-            cell = int((at + frame * FRAME_S) / CELL_S)
-            self._played_to = _forget(self._played, self._played_to, cell)
-            place = cell % CELLS
-            self._played[place] = max(self._played[place], level)
+        """Carrier bytes (mu-law, 8 kHz) that begin to sound at `at`, or behind those played before."""
+        begin = max(self._end, round(at * _HZ))
+        self._end = begin + len(audio)
+        slot, offset = divmod(begin, _SLOT)
+        count = -(-(offset + len(audio)) // _SLOT)
+        if not count:
+            return
+        self._make_room(slot, slot + count)
+        squares = np.zeros(count * _SLOT, np.float32)
+        squares[offset : offset + len(audio)] = _SQUARES.take(np.frombuffer(audio, np.uint8))
+        place = slice(slot - self._first, slot - self._first + count)
+        # A slot may hold the end of one message and the begin of the next.
+        self._power[place] += squares.reshape(count, _SLOT).mean(axis=1)
+        own = np.sqrt(np.sqrt(self._power[place]))
+        self._own[place] = own
+        if own.max() > _AUDIBLE:
+            self._audible_until_s = self._end / _HZ
 
     def clear(self, now: float) -> None:
         """What was to sound after `now` never will."""
-        cell = int(now / CELL_S) + 1
-        for late in range(cell, self._played_to):
-            self._played[late % CELLS] = QUIET_DBFS
+        cut = round(now * _HZ)
+        if cut >= self._end:
+            return
+        self._end = cut
+        behind = max(0, cut // _SLOT + 1 - self._first)
+        self._power[behind:] = self._own[behind:] = 0
+        self._audible_until_s = min(self._audible_until_s, now)
+
+    # ----------------------------------------------------------- the caller's
 
     def hides(self, level_dbfs: float, media_s: float, now: float) -> bool:
-        """Say whether a window of the caller's audio, which ends at `media_s`, is no more than our echo."""
-        cell = int(self._said_at(media_s, now) / CELL_S)
-        if cell - self._played_to > LAGS:
-            return False  # we have long been silent
-        self._heard_to = _forget(self._heard, self._heard_to, cell)
-        self._heard[cell % CELLS] = max(QUIET_DBFS, level_dbfs)
-        if self._loudest(cell, 0, LAGS) < AUDIBLE_DBFS:
+        """Take the caller's next 32 ms, which end at `media_s`; True if they are no more than our echo."""
+        ends_at = self._said_at(media_s, now)
+        if not self._may_sound(ends_at):
+            self._heard.clear()
             return False
-        self._windows += 1
-        if self._windows % EVERY == 0:
-            self._learn(cell)
-        return level_dbfs < self._loudest(cell, *self._lags()) + self.coupling_db + MARGIN_DB
+        power = 10 ** (level_dbfs / 10)
+        self._heard.append(math.sqrt(math.sqrt(power)))
+        if len(self._heard) == _TOGETHER:
+            self._learn(round(ends_at / _SLOT_S) - self._first)
+        return self._explains(power, ends_at)
 
     # --------------------------------------------------------------- details
 
     def _said_at(self, media_s: float, now: float) -> float:
-        """When a point of the caller's audio was said, as the quickest frames tell it."""
-        offset_s = now - media_s
-        if self._offset_s is not None:
-            offset_s = min(offset_s, self._offset_s + RELAXES_S)
-        self._offset_s = offset_s
-        return media_s + offset_s
+        """When a point of the caller's audio would have come without jitter."""
+        late_s = now - media_s
+        if media_s >= self._stretch_ends_s:
+            self._stretch_ends_s = media_s + _STRETCH_S
+            self._before_s, self._latest_s = self._latest_s, late_s
+        elif late_s < self._latest_s:
+            self._latest_s = late_s
+        return media_s + min(self._latest_s, self._before_s)
 
-    def _lags(self) -> tuple[int, int]:
-        return (0, LAGS) if self._lag is None else (max(0, self._lag - NEAR), self._lag + NEAR + 1)
+    def _may_sound(self, at: float) -> bool:
+        return at <= self._audible_until_s + LONGEST_DELAY_S
 
-    def _loudest(self, cell: int, first: int, behind: int) -> float:
-        places = np.arange(cell - behind + 1, cell - first + 1) % CELLS
-        return float(self._played_until(cell)[places].max())
+    def _explains(self, power: float, ends_at: float) -> bool:
+        """A sound of this power (full scale is 1) and at most 32 ms may be our echo alone."""
+        end = round(ends_at / _SLOT_S) - self._first
+        oldest, newest = (_LAGS, 0) if self._lag is None else (self._lag + _LATER, self._lag - _EARLIER)
+        own = self._own[max(0, end - oldest - 2) : max(0, end - newest)]
+        echo = (float(own.max(initial=0.0)) * self._coupling) ** 4
+        return bool(power <= echo * 10 ** (self._margin_db / 10))
 
-    def _played_until(self, cell: int) -> NDArray[np.float64]:
-        """The outgoing envelope, with silence where nothing was played since."""
-        self._played_to = _forget(self._played, self._played_to, cell)
-        return self._played
-
-    def _learn(self, cell: int) -> None:
-        """Compare the last second of both directions at every lag."""
-        cells = np.arange(cell - SPAN + 1, cell + 1)
-        heard = self._heard[cells % CELLS]
-        played = self._played[(cells[None, :] - np.arange(LAGS)[:, None]) % CELLS]
-        loud = played > AUDIBLE_DBFS
-        if not loud.any(axis=1).all() or loud.sum() < LAGS * SPAN / 4:
+    def _learn(self, end: int) -> None:
+        """Compare the windows up to slot `end` with what was ours, at every lag."""
+        heard = np.array(self._heard, np.float32)
+        self._heard.clear()
+        if not _LOOKED_BACK_AT <= end <= _SLOTS:
             return
-        # A chance resemblance lasts for one second, an echo's for the call.
-        alike = _correlation(heard, np.maximum(played, AUDIBLE_DBFS - 10))
-        agreement = self._agreement
-        agreement += STEADY * (alike - agreement)
-        best = int(agreement.argmax())
-        at_best = loud[best]
-        difference = heard[at_best] - played[best][at_best]
-        if agreement[best] >= AGREES:
-            self._lag, self.delay_s = best, best * CELL_S
-            if alike[best] >= AGREES:  # nobody speaks over it
-                self._become(float(np.percentile(difference, 75)), 0.5)
-        elif agreement[best] < DISAGREES:
-            # Whatever this is, it is no echo that is louder than its quieter half.
-            self._become(float(np.percentile(difference, 50)), 0.25 if self._lag is None else 0.05)
+        halves = self._own[end - _LOOKED_BACK_AT : end]
+        # Row: window. Column: lag; what the window itself would hold without any delay comes first.
+        own = sliding_window_view((halves[1:] + halves[:-1]) / 2, _LAGS)[::2, ::-1]
+        if own.max() < _AUDIBLE:
+            return
+        self._sums *= _KEPT
+        self._sums += (_ONES @ own, _ONES @ (own * own), heard @ own)
+        self._weight = self._weight * _KEPT + _TOGETHER
+        self._heard_sum = self._heard_sum * _KEPT + float(heard.sum())
+        self._heard_squares = self._heard_squares * _KEPT + float(heard @ heard)
+        if self._judge() and self._lag is not None:
+            echo = own[:, max(0, self._lag - _EARLIER) : self._lag + _LATER + 1].max(axis=1) * self._coupling
+            self._widen(heard / np.maximum(echo, 1e-3))
 
-    def _become(self, coupling_db: float, share: float) -> None:
-        wanted = min(0.0, max(LEAST_DB, coupling_db))
-        self.coupling_db += share * (wanted - self.coupling_db)
+    def _widen(self, excess: NDArray[np.float32]) -> None:
+        """Fit the margin to windows of echo alone, by their level over the expected (fourth roots)."""
+        above = (excess > 10 ** (self._margin_db / 40)) & (excess < 10 ** (_NO_ECHO_DB / 40))
+        wanted_db = self._margin_db + _WIDER_DB * int(above.sum()) - _NARROWER_DB
+        self._margin_db = min(_WIDEST_DB, max(_MARGIN_DB, wanted_db))
 
+    def _judge(self) -> bool:
+        """Draw conclusions; True if what was heard of late was echo alone."""
+        own, squares, products = self._sums
+        weight = self._weight
+        variances = (squares * weight - own * own) * (self._heard_squares * weight - self._heard_sum**2)
+        correlation = (products * weight - own * self._heard_sum) / np.sqrt(np.maximum(variances, 1e-12))
+        best = int(correlation.argmax())
+        # A course that fits best at the longest delay of all fits better beyond it: no echo.
+        if weight >= _LEAST_WINDOWS and correlation[best] >= _LEARNED_FROM and best < _LAGS - 1:
+            coupling = float(products[best] / squares[best])
+            if coupling <= _LOUDEST:
+                self._lag, self._coupling = best, coupling
+                return True
+        ratios = (products + _FEARED * _FEARED_MASS) / (squares + _FEARED_MASS)
+        if self._lag is None:
+            # A caller who begins to speak is no reason for new fear.
+            self._coupling = min(_FEARED, float(ratios.max()), self._coupling * _RISE)
+        else:
+            self._coupling = min(self._coupling, float(ratios[self._lag]))
+        return False
 
-def _forget(ring: NDArray[np.float64], written_to: int, cell: int) -> int:
-    """Empty the cells between the last one written and this one; returns the cell behind this one."""
-    if cell < written_to:
-        return written_to
-    for empty in range(max(written_to, cell - CELLS + 1), cell + 1):
-        ring[empty % CELLS] = QUIET_DBFS
-    return cell + 1
-
-
-def _correlation(heard: NDArray[np.float64], played: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Pearson's, of one series with each row."""
-    x = heard - heard.mean()
-    y = played - played.mean(axis=1, keepdims=True)
-    scale = np.sqrt((x * x).sum() * (y * y).sum(axis=1))
-    agreement: NDArray[np.float64] = np.zeros(len(played))
-    np.divide(y @ x, scale, out=agreement, where=scale > 1e-9)
-    return agreement
+    def _make_room(self, begin: int, end: int) -> None:
+        """Forget what cannot be heard any more, if slots up to `end` are needed."""
+        if end + _LAGS - self._first <= _SLOTS:
+            return
+        shift = begin - 2 * _LAGS - _LOOKED_BACK_AT - self._first
+        for slots in (self._power, self._own):
+            kept = slots[shift:].copy()
+            slots[:] = 0
+            slots[: len(kept)] = kept
+        self._first += shift

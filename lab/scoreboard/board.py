@@ -98,6 +98,7 @@ def _plain(outcome: Outcome) -> Mapping[str, Any]:
         "spoke_ms": outcome.spoke_ms,
         "turns": list(outcome.turns),
         "value_heard": outcome.value_heard,
+        "group_lost": outcome.group_lost,
         "cut_off": outcome.cut_off,
         "gaps": outcome.gaps,
         "response_ms": outcome.response_ms,
@@ -181,6 +182,13 @@ FIGURES: tuple[Figure, ...] = (
     Figure("stop time, p95", "ms", 350, 60, lambda o: _rank(_stops(o), 0.95)),
     Figure("turns cut off", "", 0, 0, lambda o: _count(o, lambda e: e.cut_off)),
     Figure("numbers that were not one turn", "", 0, 0, _not_one_turn),
+    Figure(
+        "numbers that lost a group",
+        "",
+        0,
+        0,
+        lambda o: _count(_of_kind(o, "numbers"), lambda e: e.group_lost),
+    ),
     Figure(
         "numbers with a wrong digit",
         "",

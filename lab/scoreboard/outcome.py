@@ -68,7 +68,12 @@ class Outcome:
             return not self.stopped and not self.turns
         if wanted is Wanted.STOP:
             return self.stopped
-        return len(self.turns) == 1 and self.response_ms is not None
+        return len(self.turns) == 1 and self.response_ms is not None and not self.group_lost
+
+    @property
+    def group_lost(self) -> bool:
+        """More than one of the digits that were meant is missing from the turn: no mishearing does that."""
+        return len(digits_in(" ".join(self.turns))) < len(self.trial.value) - 1
 
     @property
     def value_heard(self) -> bool | None:

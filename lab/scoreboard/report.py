@@ -83,6 +83,8 @@ def _what(outcome: Mapping[str, Any]) -> str:
         parts.append("spoke on")
     if outcome["wanted"] == "answer" and outcome["response_ms"] is None:
         parts.append("no answer")
+    if outcome["group_lost"]:
+        parts.append("lost a group of digits")
     if outcome["cut_off"]:
         parts.append(f"cut off {outcome['cut_off']} times")
     parts.append("turns: " + (" | ".join(outcome["turns"]) or "none"))

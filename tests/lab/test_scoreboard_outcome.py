@@ -122,6 +122,13 @@ def test_a_turn_that_ends_in_the_middle_of_a_sentence_is_cut_off() -> None:
     assert (judged.cut_off, judged.value_heard, judged.passed) == (1, True, False)
 
 
+def test_one_turn_that_lost_half_of_a_number_is_not_as_wanted() -> None:
+    plan = planned(Wanted.ANSWER, Setting.ASKED, value="2125550147")
+    for text, passed in (("212.", False), ("212 555 014.", True), ("212 555 0147", True)):
+        turns = (event("turn.ended", 4900, text=text),)
+        assert outcome(plan, heard(agent=(Sound(5200, 7000),), events=turns)).passed is passed
+
+
 def test_a_caller_who_only_listens_is_judged_from_the_reply_on() -> None:
     plan = planned(Wanted.GO_ON, Setting.LISTENING)
     played = 8 * 2000
