@@ -4,6 +4,8 @@ An utterance is the caller's speech from 300 ms before its first onset to the en
 goes on it is decoded again every 350 ms or so (partials); when speech pauses, once more as a whole (the
 final candidate). If speech goes on before the turn has ended, later partials and finals of the same
 utterance replace the text. Long pauses inside an utterance are left out, and nothing is decoded in them.
+Where speech went on and the whole gave no more words than before, what was added is decoded by itself: a
+recogniser may stop listening at a pause.
 
 Positions are counts of bytes (mu-law, 8 kHz) since the stream began.
 """
@@ -35,6 +37,8 @@ _STEP = int(0.35 * _HZ)
 _LONGEST_STEP = 2 * _HZ
 _STEP_PER_TURNAROUND = 1.5
 """All callers' partials together then take at most two thirds of the recogniser; finals find it free soon."""
+_WORTH_WORDS = int(0.4 * _HZ)
+"""So much added speech holds words."""
 _LULL = int(0.08 * _HZ)
 _LULL_RATIO = 0.1
 _LONGEST_LULL = int(0.3 * _HZ)
@@ -56,7 +60,17 @@ class _Utterance:
     confidence: float = 1.0
     decoded_to: int = 0
     """Position up to which `text` was heard."""
+    final_text: str = ""
+    final_bytes: int = 0
+    """The last final, and how much of the audio it was made of."""
+    lost_words: bool = False
+    """Audio behind the last final gave no words together with what was before it."""
     closed: bool = False
+
+    def would_lose_words(self, text: str, decoded_bytes: int) -> bool:
+        """Speech was added since the last final, and this text of all of it says no more than that one."""
+        added = decoded_bytes - self.final_bytes
+        return bool(self.final_text) and added >= _WORTH_WORDS and _size(text) <= _size(self.final_text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +82,13 @@ class DecodePlan:
     end: int
     """Position behind the audio's last byte."""
     final: bool
+    addition: bool = False
+    """The audio is what was added since the last final; the text goes behind that one's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """Words to report."""
+    """Words to report, or, without a text, that sound was listened to and held none."""
 
     utterance: int
     text: str
@@ -153,7 +169,14 @@ class UtteranceTracker:
     def plan(self) -> DecodePlan | None:
         """What is to be decoded now, finals first, or None."""
         if (utterance := self._unsettled()) is not None:
-            return DecodePlan(utterance.number, bytes(utterance.audio), utterance.end, final=True)
+            first = utterance.final_bytes if utterance.lost_words else 0
+            return DecodePlan(
+                utterance.number,
+                bytes(utterance.audio[first:]),
+                utterance.end,
+                final=True,
+                addition=utterance.lost_words,
+            )
         if self._speaking and self.end >= self._next_partial and not self._lull():
             current = self._current
             self._next_partial = current.end + self.step
@@ -172,16 +195,18 @@ class UtteranceTracker:
         utterance = next((each for each in candidates if each.number == plan.utterance), None)
         if utterance is None or plan.end < utterance.decoded_to:
             return None
-        before, utterance.text = utterance.text, text
-        utterance.confidence, utterance.decoded_to = confidence, plan.end
+        if plan.final and not plan.addition and utterance.would_lose_words(text, len(plan.audio)):
+            utterance.lost_words = True
+            return None
+        if plan.addition:
+            text = f"{utterance.final_text} {text}".strip()
+        utterance.text, utterance.confidence, utterance.decoded_to = text, confidence, plan.end
         if utterance is self._current:
             self._next_partial = max(self._next_partial, plan.end + self.step)
         if plan.final:
             if plan.end < utterance.end:  # speech went on meanwhile; this was a final candidate all the same
                 return Heard(plan.utterance, text, final=True, end=plan.end, confidence=confidence)
             return self._settle(utterance, plan.end)
-        if not text and not before:
-            return None
         return Heard(plan.utterance, text, final=False, end=plan.end, confidence=confidence)
 
     # --------------------------------------------------------------- inside
@@ -193,7 +218,9 @@ class UtteranceTracker:
         return current if not self._speaking and not current.settled else None
 
     def _settle(self, utterance: _Utterance, end: int) -> Heard:
-        utterance.settled = True
+        utterance.settled, utterance.lost_words = True, False
+        utterance.final_text = utterance.text
+        utterance.final_bytes = len(utterance.audio) - max(0, utterance.end - end)
         if utterance.closed:
             self._closed.remove(utterance)
         return Heard(utterance.number, utterance.text, True, end, utterance.confidence)
@@ -250,3 +277,8 @@ class UtteranceTracker:
             return False
         blocks = np.abs(g711.decode(recent[-size:]).astype(np.int32)).reshape(-1, _LULL).sum(axis=1)
         return bool(blocks[-1] < _LULL_RATIO * blocks.max())
+
+
+def _size(text: str) -> int:
+    """Letters and digits."""
+    return sum(character.isalnum() for character in text)

@@ -32,14 +32,29 @@ _SILENCE_BEHIND_AGAIN_S = 19.0
 _SILENCE_BEFORE_S = 0.4
 """Words at the very beginning are heard better behind a little silence."""
 _LONGEST_WINDOW_S = 29.9
-_NOTHING_SAID = 0.85
-"""No-speech probability above which a hesitant text is an invention about noise or silence."""
-_HESITANT = -0.8
+_NOTHING_SAID = 0.6
+"""No-speech probability above which a text is an invention; speech had 0.55 at most, in a cafe at 5 dB."""
+_NOTHING_MUCH_SAID = ((0.45, -0.8),)
+"""As much for a text whose mean log-probability is below this: noise has never been named with conviction."""
+_NO_SENTENCE_SAID = ((0.35, -1.0), (0.3, -1.4))
+"""As much for a text of several words; those of a cafe are sentences, while a lone word is always unsure."""
+_SENTENCE_WORDS = 3
 _POSITION_S = 0.02
 """Whisper's encoder has one position for two feature frames; word times come in these steps."""
 _BLOCK_S = 0.01
 _SOUND = 1e-4
 """Power relative to the loudest 10 ms (-40 dB) above which a block is not silence."""
+_HUMS = ("Uh-huh.", "Mm-hmm.")
+"""What a listener says without words. Whisper prefers words that sound alike: "It has.", "No.", "Mama"."""
+_HUM_WITHIN_S = 1.3
+"""A hum is no longer than this, the silence around it included."""
+_CERTAIN_OF_WORDS = -0.3
+"""Mean log-probability above which words were never a hum."""
+_HUM = -1.5
+"""Mean log-probability of "Uh-huh." above which it was one; for words it was -2.2 at most."""
+_PERHAPS_A_HUM = -1.9
+"""As much where the words are unlikely by themselves, and less likely than the hum."""
+_UNLIKELY = -1.0
 _PROMPT = ["<|startoftranscript|>", "<|notimestamps|>"]
 _FEWEST_TOKENS = 6
 _TOKENS_PER_S = 4
@@ -92,12 +107,37 @@ class Whisper:
         """Listen, and once more with more silence behind the words where a text does not end or repeats."""
         spoken_s = len(samples) / _MODEL_HZ - _SILENCE_BEFORE_S
         most = _FEWEST_TOKENS + int(spoken_s * _TOKENS_PER_S)
-        decoded, ended = self._generate(self._encode(samples, _SILENCE_BEHIND_S), most)
+        first = self._encode(samples, _SILENCE_BEHIND_S)
+        decoded, ended = self._generate(first, most)
+        if spoken_s <= _HUM_WITHIN_S and (hum := self._hum(first, samples, decoded)) is not None:
+            return hum
         if decoded.text and (not ended or period(decoded.text)):
             encoded = self._encode(samples, _SILENCE_BEHIND_AGAIN_S)
             decoded, _ = self._generate(encoded, most * _TOKENS_AGAIN)
         text = loop_free(decoded.text, spoken_s)
         return Decoded(text, decoded.mean_log_probability, decoded.no_speech_probability)
+
+    def _hum(self, encoded: Any, samples: NDArray[np.float32], decoded: Decoded) -> Decoded | None:
+        """The hum that was written down as words, or None."""
+        if not decoded.text or decoded.mean_log_probability > _CERTAIN_OF_WORDS:
+            return None
+        words = self._likelihood(encoded, samples, decoded.text)
+        likelihoods = {hum: self._likelihood(encoded, samples, hum) for hum in _HUMS}
+        hum = max(likelihoods, key=likelihoods.__getitem__)
+        clear = likelihoods[hum] > _HUM
+        unsure = decoded.mean_log_probability < _UNLIKELY and likelihoods[hum] > words
+        if not clear and not (unsure and likelihoods[hum] > _PERHAPS_A_HUM):
+            return None
+        # How far to trust it against the words.
+        share = likelihoods[hum] - float(np.logaddexp(likelihoods[hum], words))
+        return Decoded(hum, share, decoded.no_speech_probability)
+
+    def _likelihood(self, encoded: Any, samples: NDArray[np.float32], text: str) -> float:
+        """The mean log-probability of a text's tokens, if that was what was said."""
+        tokens = encode(" " + text, self._vocabulary)
+        frames = int(len(samples) / _MODEL_HZ * FRAMES_PER_S) + 1
+        alignment = self._model.align(encoded, self._start, [tokens], [frames])[0]
+        return float(np.log(np.maximum(alignment.text_token_probs, 1e-9)).mean())
 
     def _encode(self, samples: NDArray[np.float32], behind_s: float) -> Any:
         spoken_s = len(samples) / _MODEL_HZ
@@ -118,9 +158,19 @@ class Whisper:
         )[0]
         tokens = result.sequences[0]
         score, no_speech = float(result.scores[0]), float(result.no_speech_prob)
-        if no_speech > _NOTHING_SAID and score < _HESITANT:
-            tokens = []
-        return Decoded(decode(tokens).strip(), score, no_speech), len(tokens) < most_tokens
+        text = decode(tokens).strip()
+        if _is_invented(text, no_speech, score) or not any(sign.isalnum() for sign in text):
+            return Decoded("", score, no_speech), True
+        return Decoded(text, score, no_speech), len(tokens) < most_tokens
+
+
+def _is_invented(text: str, no_speech: float, score: float) -> bool:
+    """Whether a text was made of noise: Whisper names whatever it hears, a cough or a cup ("You", "Ah!")."""
+    if no_speech > _NOTHING_SAID:
+        return True
+    several = len(text.split()) >= _SENTENCE_WORDS
+    limits = _NOTHING_MUCH_SAID + (_NO_SENTENCE_SAID if several else ())
+    return any(no_speech > above and score < below for above, below in limits)
 
 
 def _packaged_model() -> Path:

@@ -120,7 +120,7 @@ async def test_partials_grow_while_the_caller_speaks_and_the_final_is_ready_befo
         await caller.speaks(3.0)
         last_sound = asyncio.get_running_loop().time()
         await caller.pauses(0.5)
-    assert caller.texts(final=False)[:3] == ["word0", "word0 word1", "word0 word1"]
+    assert caller.texts(final=False)[:4] == ["", "word0", "word0 word1", "word0 word1"]
     assert caller.texts(final=True) == ["word0 word1 word2 word3 word4 word5"]
     ready, final = caller.got[-1]
     assert final.final

@@ -238,9 +238,9 @@ def test_hints_may_come_before_the_audio_they_speak_of() -> None:
     assert plan.audio.endswith(SPEECH * 50)
 
 
-def test_an_empty_partial_is_reported_only_when_it_takes_words_back() -> None:
+def test_sound_that_was_listened_to_and_held_no_words_is_reported_too() -> None:
     tracker = speaking(0.4)
-    assert decode(tracker, "") is None
+    assert decode(tracker, "") == Heard(0, "", False, tracker.end, 0.9)
     push(tracker, 0.36)
     assert decode(tracker, "uh") is not None
     push(tracker, 0.36)
@@ -281,3 +281,47 @@ def test_any_order_of_events_keeps_the_bounds(events: list[Step]) -> None:
                     finals.append(heard)
     numbers = [heard.utterance for heard in finals]
     assert numbers == sorted(numbers)
+
+
+def resumed_after(pause_s: float, speech_s: float) -> UtteranceTracker:
+    """The caller said "212.", was silent for a while, and went on."""
+    tracker = speaking(0.8)
+    pause(tracker)
+    assert decode(tracker, "212.") == Heard(0, "212.", True, tracker.end, 0.9)
+    push(tracker, pause_s - 0.2, QUIET)
+    tracker.speech_started(tracker.end)
+    push(tracker, speech_s)
+    pause(tracker)
+    return tracker
+
+
+def test_words_behind_a_pause_at_which_the_recogniser_stopped_listening_are_decoded_by_themselves() -> None:
+    tracker = resumed_after(0.8, 1.0)
+    whole = tracker.plan()
+    assert whole is not None
+    assert tracker.decoded(whole, "212.", 0.9, 0.1) is None, "a second of speech held no word?"
+    addition = tracker.plan()
+    assert addition is not None
+    assert addition.addition
+    assert SPEECH * 50 in addition.audio
+    assert len(addition.audio) < len(whole.audio)
+    heard = tracker.decoded(addition, "555-0147.", 0.9, 0.1)
+    assert heard is not None
+    assert (heard.text, heard.final) == ("212. 555-0147.", True)
+    assert tracker.plan() is None
+
+
+def test_an_addition_without_words_leaves_the_words_before_it() -> None:
+    tracker = resumed_after(0.8, 1.0)
+    decode(tracker, "212.")
+    heard = decode(tracker, "")
+    assert heard is not None
+    assert heard.text == "212."
+
+
+def test_a_longer_text_and_a_short_noise_need_no_second_look() -> None:
+    for speech_s, text in ((1.0, "212 555 0147."), (0.1, "212.")):
+        tracker = resumed_after(0.4, speech_s)
+        heard = decode(tracker, text)
+        assert heard is not None
+        assert heard.text == text
