@@ -12,22 +12,19 @@ HYSTERESIS = 0.15
 """Speech goes on above threshold minus this (the figure that Silero's own iterator uses)."""
 FLOOR_DBFS = -60.0
 """Quieter than this nobody speaks, whatever the model thinks of it."""
-QUIET_LINE_DBFS = -62.0
-"""On a line whose noise is below this, all that is louder may be speech."""
 BEGINS_ABOVE_DB, GOES_ON_ABOVE_DB = 12.0, 9.0
-"""So far above the noise of a loud line speech begins and goes on.
+"""So far above noise that passes for speech the caller's begins and goes on.
 
-Voices in the background are speech to any model, and only weaker than the caller. In a cafe 10 dB below the
-caller these figures leave one or two onsets a minute.
+In a cafe 10 dB below the caller these figures leave one or two onsets a minute.
 """
 
 
 class SpeechGate:
     """Turns voice windows into `Activity`: onset, speech, pause; small state, no I/O.
 
-    A window is speech if the model thinks so and it is louder than the line's own noise. Speech begins once
-    `min_speech_s` of it were seen in a row, and is over after `hangover_s` without any. Both count in the
-    caller's audio, never on the clock.
+    A window is speech if the model thinks so, and it is louder than noise that would pass for speech. Speech
+    begins once `min_speech_s` of it were seen in a row, and is over after `hangover_s` without any. Both count
+    in the caller's audio, never on the clock.
     """
 
     def __init__(self, threshold: float, min_speech_s: float, hangover_s: float = 0.2) -> None:
@@ -55,15 +52,15 @@ class SpeechGate:
         elif window.media_s - self._last_speech_s >= self._hangover_s:
             self._speaking = False
             self._run_started_s = None
-        self._noise.add(window.level_dbfs)
+        self._noise.add(window.level_dbfs, speech=window.probability >= self._off)
         return Activity(window.media_s, self._speaking, self._onset_s, self._last_speech_s)
 
     def _audible_dbfs(self, begun: bool) -> float:
         """What a voice must be louder than on this line."""
-        noise_dbfs = self._noise.floor_dbfs
-        if noise_dbfs <= QUIET_LINE_DBFS:
+        if not self._noise.sounds_like_speech:
             return FLOOR_DBFS
-        return max(FLOOR_DBFS, noise_dbfs + (GOES_ON_ABOVE_DB if begun else BEGINS_ABOVE_DB))
+        above_db = GOES_ON_ABOVE_DB if begun else BEGINS_ABOVE_DB
+        return max(FLOOR_DBFS, self._noise.floor_dbfs + above_db)
 
     def _take_speech(self, begins_s: float, ends_s: float) -> None:
         if self._run_started_s is None:

@@ -75,7 +75,7 @@ def test_a_line_that_becomes_loud_is_learned_within_four_seconds() -> None:
 def test_the_floor_is_a_level_that_was_there_or_that_of_silence(levels: list[float]) -> None:
     noise = LineNoise()
     for level in levels:
-        noise.add(level)
+        noise.add(level, speech=True)
     assert noise.floor_dbfs == -70.0 or noise.floor_dbfs in levels[-WINDOWS:]
     if levels:
         assert noise.floor_dbfs <= max(-70.0, *levels[-WINDOWS:])

@@ -320,8 +320,8 @@ def test_an_addition_without_words_leaves_the_words_before_it() -> None:
 
 
 def test_a_longer_text_and_a_short_noise_need_no_second_look() -> None:
-    for speech_s, text in ((1.0, "212 555 0147."), (0.1, "212.")):
-        tracker = resumed_after(0.4, speech_s)
+    for pause_s, speech_s, text in ((0.4, 1.0, "212 555 0147."), (0.2, 0.1, "212.")):
+        tracker = resumed_after(pause_s, speech_s)
         heard = decode(tracker, text)
         assert heard is not None
         assert heard.text == text
