@@ -18,6 +18,8 @@ class BuiltIn:
     """JSON Schema of the arguments."""
     deadline_s: float
     """The deadline where the file names none."""
+    dedupe_s: float = 10.0
+    """How long an answer is shared where the file says nothing."""
 
 
 _SEND_DTMF = {
@@ -72,7 +74,8 @@ _COLLECT_DIGITS = {
 BUILT_IN_TOOLS: Mapping[str, BuiltIn] = MappingProxyType(
     {
         "send_dtmf": BuiltIn(_SEND_DTMF, deadline_s=60.0),
-        "collect_digits": BuiltIn(_COLLECT_DIGITS, deadline_s=120.0),
+        # Whoever asks for a PIN again wants another one.
+        "collect_digits": BuiltIn(_COLLECT_DIGITS, deadline_s=120.0, dedupe_s=0.0),
     }
 )
 """By kind."""

@@ -104,9 +104,11 @@ class Tool(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _deadline_of_its_kind(cls, data: Any) -> Any:
+    def _times_of_its_kind(cls, data: Any) -> Any:
         built_in = BUILT_IN_TOOLS.get(str(data.get("kind"))) if isinstance(data, dict) else None
-        return data if built_in is None else {"deadline_s": built_in.deadline_s, **data}
+        if built_in is None:
+            return data
+        return {"deadline_s": built_in.deadline_s, "dedupe_s": built_in.dedupe_s, **data}
 
     @field_validator("callable")
     @classmethod

@@ -7,7 +7,7 @@ and only words take the floor; sound alone never does, so noise costs a pause an
     an acknowledgement while the agent was asking                 -> commit: it is the answer
     still sound after `decide_ms`, words that are not stable yet  -> commit if they have content
     still sound after `decide_ms`, the recogniser heard no words  -> resume
-    still sound after twice `decide_ms`, no result whatever       -> resume
+    still sound after twice `decide_ms`, no result whatever       -> resume; also where it had gaps
     sound over, no words                                          -> resume
     sound over, an acknowledgement, `debounce_ms` without more    -> resume
     sound over, no final words within `decide_ms`                 -> as the words so far say
@@ -59,7 +59,8 @@ class Contest:
         self._settings, self._book, self._words = settings, book, words
         self.paused = False
         """The reply is held back until it is decided who has the floor."""
-        self._had_words = False
+        self._held_until = 0.0
+        """A pause with sound in it is over by then."""
         self._wordless_pauses = 0
         self._over = NOTHING_OVER
         self._activity = Activity(0.0, speaking=False, onset_s=0.0, last_speech_s=0.0)
@@ -85,7 +86,7 @@ class Contest:
 
     def end(self) -> None:
         """There is nothing to contest any more."""
-        self.paused = self._had_words = False
+        self.paused = False
         self._deadlines.clear()
 
     def overrule(self, onset_s: float) -> None:
@@ -104,6 +105,8 @@ class Contest:
                 return self._judge_after_sound(now)
             for name in ("debounce", "no-words"):
                 self._deadlines.pop(name, None)
+            if not self._deadlines:  # the decision fell into a gap of the sound
+                self._deadlines["hold"] = max(now, self._held_until)
             return None
         speech_s = activity.last_speech_s - max(activity.onset_s, self._judged_s)
         again = activity.onset_s in (self._dismissed_onset_s, self._unheard_onset_s)
@@ -129,9 +132,7 @@ class Contest:
         if (ruling := self._commit_if_content(self._words.stable_text)) is not None:
             return ruling
         if not self.paused:
-            self._had_words = True
             return self._pause("words", now)
-        self._had_words = True
         return None if self._activity.speaking else self._judge_after_sound(now)
 
     def advance(self, now: float) -> Ruling | None:
@@ -147,8 +148,9 @@ class Contest:
     # --------------------------------------------------------------- details
 
     def _pause(self, why: str, now: float) -> Ruling:
-        self.paused = True
-        self._deadlines["decide"] = now + self._settings.decide_ms / 1000
+        decide_s = self._settings.decide_ms / 1000
+        self.paused, self._held_until = True, now + 2 * decide_s
+        self._deadlines["decide"] = now + decide_s
         return Ruling(Verdict.PAUSE, why)
 
     def _resume(self, why: str, *, acknowledged: bool = False) -> Ruling:
@@ -167,7 +169,8 @@ class Contest:
         meaning = self._meaning(text)
         if meaning in (Meaning.CONTENT, Meaning.STOP):
             return self._commit(meaning.value)
-        if meaning is Meaning.BACKCHANNEL and self._over.asks:
+        # What the recogniser doubts is no answer, though it may be a sound of agreement.
+        if self._over.asks and self._book.meaning(text) is Meaning.BACKCHANNEL:
             return self._commit("an answer to the question")
         return None
 
@@ -197,9 +200,9 @@ class Contest:
         taken = self._commit_if_content(self._words.fresh_text)
         match name:
             case "decide" | "hold" if not self._activity.speaking:
-                return None  # what follows the sound decides
+                return self._judge_after_sound(now)
             case "decide" if taken is None and not self._heard_no_words():
-                self._deadlines["hold"] = now + self._settings.decide_ms / 1000
+                self._deadlines["hold"] = self._held_until
                 return None
             case "debounce":
                 return taken or self._resume("backchannel", acknowledged=True)

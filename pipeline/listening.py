@@ -2,7 +2,8 @@
 
 A turn is over when the silence that its words ask for has passed in the caller's audio and the words are
 final up to the last sound; when the keys pressed have stood for a while; or when it has lasted too long.
-Sound that brought no words was noise. No I/O; `next_deadline` says when to `advance`.
+Sound that brought no words was noise. Where it never ends, it holds the floor for one longest turn and no
+longer. No I/O; `next_deadline` says when to `advance`.
 """
 
 from __future__ import annotations
@@ -61,6 +62,8 @@ class Listening:
         """Where the last turn's last sound was in the caller's audio."""
         self._words_at_s = 0.0
         """Where the caller's audio stood when words last came."""
+        self._endless_onset_s = -1.0
+        """Sound that began here lasted for a whole turn without a word: it holds the floor no more."""
         self._digits = ""
         self._deadlines: dict[str, float] = {}
 
@@ -72,17 +75,18 @@ class Listening:
     @property
     def has_sounded(self) -> bool:
         """There is speech that nobody has dealt with."""
-        return self.activity.last_speech_s > self.floor_s
+        return self.activity.last_speech_s > self.floor_s and not self._is_endless
 
     @property
     def has_said_something(self) -> bool:
         """There is speech, or there are words, that nobody has dealt with."""
-        return self.has_sounded or bool(self.words.fresh_text)
+        return self.has_sounded or bool(self.words.text)
 
     @property
     def has_the_floor(self) -> bool:
         """The caller speaks, or has something to say or to key in that is not finished."""
-        return self.activity.speaking or bool(self._digits) or self.has_said_something
+        speaks = self.activity.speaking and not self._is_endless
+        return speaks or bool(self._digits) or self.has_said_something
 
     @property
     def settled_text(self) -> str:
@@ -102,7 +106,7 @@ class Listening:
         begins = activity.speaking and not before.speaking
         if listens and begins and before.last_speech_s > self.floor_s:
             self._endpointing.went_on_after(activity.onset_s - before.last_speech_s)
-        return activity.speaking and activity.last_speech_s > self.floor_s
+        return activity.speaking and self.has_sounded
 
     def take(self, transcript: Transcript) -> bool:
         """Take words; False if they are out of date."""
@@ -112,19 +116,23 @@ class Listening:
             self._words_at_s = self.activity.media_s
         return True
 
+    def takes(self, digit: str) -> bool:
+        """Whether a key means something now: `#` ends a value, and nothing where there is none."""
+        return digit != "#" or bool(self._digits)
+
     def press(self, digit: str, now: float) -> None:
-        """Take a key: `#` ends the value at once, and ends nothing where there is none."""
+        """Take a key that means something; `#` ends the value at once."""
         if digit != "#":
             self._digits += digit
-        elif not self._digits:
-            return
         self._deadlines["digits"] = now + (DIGITS_PAUSE_S if digit != "#" else 0.0)
 
     def judge(self, now: float) -> Outcome | None:
         """Say whether the turn is over; asked while it is the caller's."""
-        if self._digits or not self.has_said_something:
+        if not self._digits and not self.has_said_something:
             return None
         self._deadlines.setdefault("turn-cap", now + self._settings.max_turn_s)
+        if self._digits:
+            return None
         heard_until_s, final_until_s = self._heard_until
         hint = TurnHint.NONE if self.activity.speaking else self.words.hint
         patience = self._endpointing.patience(self.words.text, hint)
@@ -144,9 +152,10 @@ class Listening:
         due = sorted((when, name) for name, when in self._deadlines.items() if when <= now)
         for _, name in due:
             del self._deadlines[name]
+            if name == "digits" and (self._is_saying_more or not listens):
+                self._deadlines[name] = now + DIGITS_PAUSE_S
+                continue
             if not listens:
-                if name == "digits":
-                    self._deadlines[name] = now + DIGITS_PAUSE_S
                 continue
             outcome = self._overdue(name)
             if outcome is not None:
@@ -176,11 +185,25 @@ class Listening:
     # --------------------------------------------------------------- details
 
     @property
+    def _is_endless(self) -> bool:
+        return self.activity.onset_s == self._endless_onset_s
+
+    @property
+    def _is_saying_more(self) -> bool:
+        """Words are coming, beside the keys."""
+        return self.activity.speaking and bool(self.words.fresh_text)
+
+    @property
     def _heard_until(self) -> tuple[float, float]:
         """Where the silence began, and up to where the words must be final."""
         if self.has_sounded:
             return self.activity.last_speech_s, self.activity.last_speech_s
         return self._words_at_s, 0.0
+
+    @property
+    def _all_text(self) -> str:
+        """The words, and behind them the keys."""
+        return " ".join(part for part in (self.words.text, self._digits) if part)
 
     @property
     def _says_something(self) -> bool:
@@ -197,9 +220,11 @@ class Listening:
                 return Unheard()
             case "final":
                 return Noise()
-            case "turn-cap" if self.words.text:
-                return TurnOver(self.words.text, "the turn has lasted long enough", self.activity.speaking)
+            case "turn-cap" if self._all_text:
+                return TurnOver(self._all_text, "the turn has lasted long enough", self.activity.speaking)
+            case "turn-cap" if self.has_sounded:
+                self._endless_onset_s = self.activity.onset_s
+                return Unheard()
             case "digits":
-                text = " ".join(part for part in (self.words.text, self._digits) if part)
-                return TurnOver(text, "keys")
+                return TurnOver(self._all_text, "keys")
         return None

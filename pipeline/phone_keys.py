@@ -50,9 +50,11 @@ class PhoneKeys:
         self._clock = clock
         self._feed = feed
         self._keypad: Keypad | None = None
+        self._prompt = ""
         self._moved = asyncio.Event()
         self._habit = ("", 0.0)
         """A key that means nothing until then."""
+        self._sending = ""
         self._sent: asyncio.Future[bool] | None = None
 
     # -------------------------------------------------------------- collecting
@@ -62,14 +64,14 @@ class PhoneKeys:
         """Keys that the caller presses now belong to a tool."""
         return self._keypad is not None
 
-    @property
-    def awaits_first_key(self) -> bool:
-        """A tool waits for keys, and none was pressed."""
-        return self._keypad is not None and not self._keypad.pressed
+    def prompts(self, text: str) -> bool:
+        """A tool that asked for this prompt waits for keys, and none was pressed."""
+        return self._keypad is not None and not self._keypad.pressed and text == self._prompt
 
     async def collect(self, wish: KeyWish) -> Collected:
         """Say the prompt, if any, and wait for the caller's keys; bounded by `wish.total_s`."""
         keypad = self._keypad = Keypad(wish, self._clock.now())
+        self._prompt = wish.prompt
         try:
             self._feed(KeysWanted(True))
             if wish.prompt:
@@ -109,10 +111,9 @@ class PhoneKeys:
 
     # ----------------------------------------------------------------- sending
 
-    @property
-    def sending(self) -> bool:
-        """Tones wait for the floor, or are being played."""
-        return self._sent is not None
+    def sends(self, keys: str) -> bool:
+        """A tool waits for these tones to be played; one that has given up wants them no more."""
+        return self._sent is not None and keys == self._sending
 
     async def send(self, keys: str) -> None:
         """Play the tones of these keys at the next free moment; returns when they were played.
@@ -120,6 +121,7 @@ class PhoneKeys:
         Raises ToolError if they could not be.
         """
         sent = self._sent = asyncio.get_running_loop().create_future()
+        self._sending = keys
         try:
             self._feed(AgentWants(Say(keys, KEYS, interruptible=False)))
             if not await sent:
@@ -127,7 +129,7 @@ class PhoneKeys:
         finally:
             self._sent = None
 
-    def sent(self, *, whole: bool) -> None:
-        """The tones were played, to their end or not."""
-        if self._sent is not None and not self._sent.done():
+    def sent(self, keys: str, *, whole: bool) -> None:
+        """The tones of these keys were played, to their end or not."""
+        if self._sent is not None and keys == self._sending and not self._sent.done():
             self._sent.set_result(whole)

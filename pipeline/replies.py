@@ -120,16 +120,25 @@ class Replies:
         answers = self.tools.take_for(origin)
         self._owes_answer |= isinstance(origin, CallerTurn)
         self._origin = origin
+        prelude = _prelude(answers, origin)
+        if self._prepared is not None and self._prepared[0].prelude != prelude:
+            self.drop()  # it does not know of an answer that is there
         self._journal.reply_started(number, origin)
         self.speaker.begin(number)
         if self._prepared is not None and self._prepared[0].number == number:
-            (self._present, self._task), self._prepared = self._prepared, None
-            self._journal.speculated(number, self._present.tokens, used=True)
-            if self._present.rehearsal is not None:
-                self._present.rehearsal.release()
+            self._release(*self._prepared)
             return
-        self._present = Reply(number, _prelude(answers, origin))
+        self._present = Reply(number, prelude)
         self._task = self._spawn("reply", self._make(self._present, origin), number)
+
+    def _release(self, reply: Reply, task: asyncio.Task[None]) -> None:
+        """Let a reply that was prepared be heard."""
+        self._present, self._task, self._prepared = reply, task, None
+        self._journal.speculated(reply.number, reply.tokens, used=True)
+        if reply.protected:
+            self._feed(ReplyProtected(reply.number))
+        if reply.rehearsal is not None:
+            reply.rehearsal.release()
 
     def prepare(self, number: int, origin: CallerTurn) -> None:
         """Make a reply up to its first clause and its first tool, for nobody to hear yet."""
@@ -184,7 +193,7 @@ class Replies:
             ask_tool=self.tools.ask,
             failed_text=lambda answers: render(self.tools.failed_text(answers), {}, self._variables).text,
             reached=partial(self._journal.reach, number=reply.number),
-            protect=partial(self._feed, ReplyProtected(reply.number)),
+            protect=partial(self._protect, reply),
         )
         try:
             spoke = await self._perform(reply, origin, parts)
@@ -206,6 +215,10 @@ class Replies:
         if isinstance(origin, News) and reply.prelude and not waits:
             self._apologise_if_nothing_comes()
 
+    def _protect(self, reply: Reply) -> None:
+        reply.protected = True
+        self._feed(ReplyProtected(reply.number))
+
     async def _perform(self, reply: Reply, origin: Origin, parts: ReplyParts) -> bool:
         """Make the reply's audio. False if nothing was to be heard. Raises ProviderError."""
         if isinstance(origin, CallerTurn | News):
@@ -221,8 +234,8 @@ class Replies:
         reasons = {
             FILLER: self.tools.running,
             ANSWER: bool(reply.prelude),
-            PROMPT: self.keys.awaits_first_key,
-            KEYS: self.keys.sending,
+            PROMPT: self.keys.prompts(origin.text),
+            KEYS: self.keys.sends(origin.text),
         }
         return isinstance(origin, Goodbye) or reasons.get(origin.purpose, True)
 
@@ -253,10 +266,11 @@ class Replies:
         self._journal.reply_ended(heard, interrupted)
         self._feed(AgentSpoke(heard.text))
         if isinstance(self._origin, Say) and self._origin.purpose == KEYS:
-            self.keys.sent(whole=heard.complete and heard.played_s > 0)
+            self.keys.sent(self._origin.text, whole=heard.complete and heard.played_s > 0)
 
     def _learn(self, context: Mapping[str, str]) -> None:
         """A tool's context joins the call's variables."""
+        self.drop()  # it was made without this
         self._variables.update((str(name), str(value)) for name, value in context.items())
         self.history.instruct(self.filled(self._assistant.instructions))
 

@@ -78,6 +78,8 @@ class Reply:
     """Its first audio was written to the line."""
     cut_short: bool = False
     """We ended it ourselves before its last word, which counts as never made."""
+    protected: bool = False
+    """It must be heard: the caller cannot cut in."""
     rehearsal: Rehearsal | None = None
     """Where the audio waits while the reply is only prepared; None: it is heard as it is made."""
     tokens: int = 0

@@ -22,9 +22,9 @@ In a cafe 10 dB below the caller these figures leave one or two onsets a minute.
 class SpeechGate:
     """Turns voice windows into `Activity`: onset, speech, pause; small state, no I/O.
 
-    A window is speech if the model thinks so, and it is louder than noise that would pass for speech. Speech
-    begins once `min_speech_s` of it were seen in a row, and is over after `hangover_s` without any. Both count
-    in the caller's audio, never on the clock.
+    A window is speech if the model thinks so, and it is louder than noise that would pass for speech.
+    Speech begins once `min_speech_s` of it were seen in a row, and is over after `hangover_s` without any.
+    Both count in the caller's audio, never on the clock.
     """
 
     def __init__(self, threshold: float, min_speech_s: float, hangover_s: float = 0.2) -> None:

@@ -278,9 +278,12 @@ class TurnTaking:
 
     def _on_digit(self, digit: str) -> None:
         self._caller_is_there()
-        if self._may_interrupt():
+        makes_a_turn = not self._keys_wanted and self._listening.takes(digit)
+        # A key that makes no turn takes none back that waits for its answer.
+        owed = self.state is State.PROCESSING and isinstance(self._origin, CallerTurn | News)
+        if self._may_interrupt() and (makes_a_turn or not owed):
             self._commit("a key was pressed")
-        if self._keys_wanted:
+        if not makes_a_turn:
             return
         if self.state is State.IDLE:
             self._to(State.LISTENING, "a key was pressed")
@@ -347,8 +350,10 @@ class TurnTaking:
         if reply == self._reply:
             self._protected = True
             if self._contest.paused:
+                # What the caller has said meanwhile is kept, and answered afterwards.
                 self._contest.end()
-                self._resume("it must be heard")
+                decided = Decided("barge-in.decided", "it must be heard", "resume", reply)
+                self._actions += [ResumePlayout(reply), decided]
 
     def _rule(self, ruling: Ruling | None) -> None:
         """Do what the contest has ruled."""
@@ -366,7 +371,7 @@ class TurnTaking:
     def _resume(self, why: str) -> None:
         if self._reply is None:
             return
-        if self._book.meaning(self.words.fresh_text) is not Meaning.NOTHING:
+        if self._book.meaning(self.words.fresh_text) is Meaning.BACKCHANNEL:
             self._backchannel = (self.words.fresh_text, self._listening.activity.last_speech_s)
         self._hand_floor_on()
         self._actions += [ResumePlayout(self._reply), Decided("barge-in.decided", why, "resume", self._reply)]
@@ -466,8 +471,8 @@ class TurnTaking:
         self._closing = wanted
         if not wanted.reopens:
             self._deadlines["close"] = self._now + CLOSE_WITHIN_S
-        if wanted.goodbye and self._goodbye:
-            self._agenda = deque(origin for origin in self._agenda if isinstance(origin, News))
+        if wanted.goodbye and self._goodbye and not isinstance(self._origin, Goodbye):
+            self._agenda = deque(origin for origin in self._agenda if _is_owed(origin))
             self._agenda.append(Goodbye(wanted.reason, self._goodbye, self._goodbye_interruptible))
         elif self._reply is None:
             self._end(wanted.reason)
@@ -584,3 +589,10 @@ class TurnTaking:
             raise RuntimeError(f"turn-taking may not go from {self.state.value} to {state.value} ({why})")
         before, self.state = self.state, state
         self._actions.append(StateChanged(before, state, why))
+
+
+def _is_owed(origin: Origin) -> bool:
+    """Said before the goodbye: answers of tools, and what must be heard, such as a tool's tones."""
+    return isinstance(origin, News) or (
+        isinstance(origin, Say) and not (origin.interruptible or origin.only_now)
+    )

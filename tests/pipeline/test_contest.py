@@ -242,3 +242,73 @@ def test_a_withdrawn_reply_takes_nothing_from_the_next_turn() -> None:
     call.until(3.2)
     assert WithdrawReply in kinds(call)
     assert call.started(CallerTurn)[-1].text == "where is my order and my bill"
+
+
+def test_a_gap_of_the_sound_at_the_decision_does_not_hold_the_reply_for_ever() -> None:
+    call = Conversation()
+    call.speaks("Orders leave within one working day.")
+    call.until(1.0)
+    call.until(1.95, speaking=True)
+    call.until(2.12)
+    assert call.turns.paused
+    call.until(3.2, speaking=True)
+    assert kinds(call) == [PausePlayout, ResumePlayout], "twice decide_ms after the pause"
+
+
+def test_bursts_of_sound_do_not_hold_the_reply_for_ever() -> None:
+    call = Conversation()
+    call.speaks("Orders leave within one working day.")
+    call.until(1.0)
+    while call.now < 3.5:
+        call.until(call.now + 0.3, speaking=True)
+        call.until(call.now + 0.3)
+    assert kinds(call)[:2] == [PausePlayout, ResumePlayout]
+
+
+def test_words_before_a_stalled_uplink_do_not_hold_the_reply_for_ever() -> None:
+    call = Conversation()
+    call.speaks("Orders leave within one working day.")
+    call.until(1.0)
+    call.partial("mm")
+    assert call.turns.paused
+    while call.turns.paused and (deadline := call.turns.next_deadline or 9.0) < 4.0:
+        call.actions += call.turns.advance(deadline)
+    assert not call.turns.paused
+
+
+def test_what_was_said_before_a_reply_was_known_to_be_protected_is_answered_behind_it() -> None:
+    call = Conversation()
+    reply = asked(call)
+    call.until(call.now + 0.4, speaking=True)
+    call.partial("no the other", utterance=99)
+    call.tell(ReplyProtected(reply))
+    assert kinds(call) == [PausePlayout, ResumePlayout]
+    call.until(call.now + 0.2)
+    call.words("no the other one", utterance=99)
+    call.tell(ReplyAudible(reply))
+    call.until(call.now + 0.5)
+    call.tell(ReplyPlayed(reply))
+    call.until(call.now + 1.5)
+    assert call.started(CallerTurn)[-1].text == "no the other one"
+
+
+@pytest.mark.parametrize(("key", "collected"), [("#", False), ("5", True)])
+def test_a_key_that_makes_no_turn_takes_no_question_back(key: str, collected: bool) -> None:
+    call = Conversation()
+    call.tell(KeysWanted(collected))
+    reply = asked(call)
+    call.tell(DigitPressed(key))
+    call.until(call.now + 1)
+    assert call.turns.reply == reply
+    assert kinds(call) == []
+
+
+def asked(call: Conversation) -> int:
+    """The caller has asked something; returns the reply that is being made."""
+    call.until(call.now + 1.0, speaking=True)
+    call.words("where is my order")
+    call.until(call.now + 1.2)
+    reply = call.turns.reply
+    assert reply is not None
+    assert call.turns.state is State.PROCESSING
+    return reply

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -190,6 +191,35 @@ async def test_what_is_no_key_goes_back_to_the_model(digits: str) -> None:
         failed = [m for m in history_of(rig) if isinstance(m, ToolAnswered)]
         assert failed[0].failed
         assert heard_keys(rig) == ""
+
+
+async def test_keys_that_are_asked_for_again_are_other_keys() -> None:
+    def model(request: ModelRequest) -> Sequence[ModelDelta | float]:
+        known = [m.text for m in request.messages if isinstance(m, ToolAnswered) and not m.pending]
+        if known and "2222" in known[-1]:
+            return [TextDelta("Thank you.")]
+        return [ToolRequest(f"r{len(request.messages)}", "collect", '{"length": 4}')]
+
+    async with lawful_call(assistant(), model) as rig:
+        await ask(rig)
+        await press(rig, "1111")
+        await rig.sleep(1.0)
+        await press(rig, "2222")
+        await rig.agent_is_silent(for_s=2)
+        assert rig.heard_replies()[-1] == "Thank you."
+
+
+async def test_tones_that_a_tool_has_given_up_are_not_sent_for_another() -> None:
+    greeting = "word1 word2 word3 word4 word5 word6 word7."
+    async with lawful_call(assistant_from(first_message=greeting), asks("press")) as rig:
+        await rig.sleep(0.2)
+        given_up = asyncio.create_task(rig.call._replies.keys.send("111"))
+        await rig.sleep(0.2)
+        given_up.cancel()
+        wanted = asyncio.create_task(rig.call._replies.keys.send("222"))
+        await rig.agent_is_silent(for_s=2)
+        assert heard_keys(rig) == "222"
+        await wanted
 
 
 def heard_keys(rig: WatchedRig) -> str:

@@ -18,6 +18,7 @@ from offhook.pipeline.messages import (
     ToolAnswered,
     ToolRequest,
 )
+from offhook.pipeline.tool_run import ToolOutcome
 
 RUNS: list[float] = []
 
@@ -153,6 +154,63 @@ async def test_a_call_that_ends_over_a_preparation_leaves_nothing(after_s: float
         await rig.caller_says("where is my order")
         await rig.sleep(after_s)
         rig.call.line_closed("hung up")
+
+
+async def test_a_prepared_reply_that_must_be_heard_is_not_cut() -> None:
+    text = "This call word1 is word2 recorded word3 for word4 quality."
+    async with running_call(answerer=lambda request: [TextDelta(text, interruptible=False)]) as rig:
+        await rig.sleep(0.5)
+        await rig.caller_says("hello there my friend")
+        await rig.agent_starts()
+        await rig.sleep(0.5)
+        await rig.caller_says("stop stop stop", 1.0)
+        await rig.agent_is_silent()
+    assert rig.log.of("speculation.used")
+    assert rig.heard_replies()[0] == text
+
+
+async def late(**arguments: Any) -> ToolOutcome:
+    """A tool that takes 6 s and says what its answer is to be told with."""
+    await asyncio.sleep(6.0)
+    return ToolOutcome({"arrives": "Tuesday"}, {"tier": "gold"}, fallback=arguments.get("words", ""))
+
+
+def with_late_tool(request: ModelRequest) -> Sequence[ModelDelta | float]:
+    last = request.messages[-1]
+    if isinstance(last, CallerSaid) and "order" in last.text:
+        return [TextDelta("Let me look."), ToolRequest("call_1", "late", "{}")]
+    return [TextDelta("Fine.")]
+
+
+@pytest.mark.parametrize(
+    "tool", [{"stale_after_s": 1.0}, {"arguments": {"words": "It comes on Tuesday."}}], ids=["stale", "words"]
+)
+async def test_an_answer_that_comes_over_a_preparation_is_known_to_the_reply(tool: dict[str, Any]) -> None:
+    parameters = {"type": "object", "properties": {"words": {"type": "string"}}}
+    tools = [
+        {"name": "late", "callable": f"{__name__}:late", "deadline_s": 20, "parameters": parameters, **tool}
+    ]
+    async with running_call(
+        assistant_from(tools=tools, instructions="Tier: {{tier}}."), with_late_tool
+    ) as rig:
+        await rig.sleep(0.5)
+        await rig.caller_says("where is my order")
+        await rig.agent_starts()
+        answered_at = rig.log.times("function-call")[0] + 6.0
+        await rig.agent_is_silent()
+        await rig.sleep(answered_at - 0.45 - 1.2 - rig.media_s)
+        await rig.caller_says("and something else please")
+        await rig.agent_starts()
+        await rig.agent_is_silent(for_s=2)
+        messages = rig.call._replies.history.messages()
+    assert rig.log.times("speculation.started")[1] < answered_at < rig.log.times("turn.ended")[1]
+    assert len(rig.log.of("speculation.dropped")) == 1
+    assert rig.log.of("turn.timeline")[-1]["turn"] == 2
+    asked = [request for request in rig.model.requests if isinstance(request.messages[-1], CallerSaid)]
+    assert "gold" in asked[-1].messages[0].text
+    assert [m.text for m in messages if isinstance(m, ToolAnswered) and not m.pending] == [
+        '{"arrives": "Tuesday"}'
+    ]
 
 
 async def test_paid_engines_prepare_nothing_unless_told() -> None:

@@ -17,8 +17,8 @@ BYTES_PER_S = 8000
 WINDOW_BYTES = 256
 QUIET = 0xFF
 SOUND = 0x20
-LOUD_DBFS = -6.0
-"""The scripted caller is as loud as the scripted voice, whose bytes are no speech but numbers of words."""
+LOUD_DBFS = 6.0
+"""Louder than any echo: the bytes of the scripted voice are no speech but numbers of words, near full scale."""
 WORD_S = 0.3
 """Each word of the scripted voice takes this long."""
 

@@ -54,6 +54,11 @@ class Conversation:
         self._sequence += 1
         self.tell(Words(Transcript(0, utterance, self._sequence, text, True, self.now), over))
 
+    def partial(self, text: str, *, utterance: int = 0) -> None:
+        """Words that may still change."""
+        self._sequence += 1
+        self.tell(Words(Transcript(0, utterance, self._sequence, text, False, self.now)))
+
     def tell(self, evidence: Evidence) -> None:
         self.actions += self.turns.feed(evidence, self.now)
 
