@@ -4,6 +4,8 @@ from __future__ import annotations
 
 __all__ = ["Tool", "ToolMessage"]
 
+import re
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
@@ -12,6 +14,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_va
 
 from .built_in_tools import BUILT_IN_TOOLS
 from .http_tool import checked_body, checked_headers, checked_hosts, result_paths, url_with_holes
+from .patience import is_quick
 from .section import Section
 from .server import Server
 from .templates import placeholders, stray_braces
@@ -36,6 +39,15 @@ def _no_parameters() -> dict[str, Any]:
 ResultPaths = Annotated[
     dict[str, str], BeforeValidator(result_paths, json_schema_input_type=dict[str, str] | list[str])
 ]
+
+
+def _patterns(schema: Any) -> Iterator[str]:
+    """Every regular expression of a JSON Schema; the model's words are matched with them."""
+    if isinstance(schema, dict):
+        yield from (text for text in (schema.get("pattern"),) if isinstance(text, str))
+        yield from schema.get("patternProperties", ())
+    for part in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
+        yield from _patterns(part)
 
 
 class ToolMessage(Section):
@@ -179,6 +191,9 @@ class Tool(Section):
         unknown = sorted(set(schema.get("required", ())) - set(schema.get("properties", {})))
         if unknown:
             raise ValueError(f"requires {', '.join(unknown)}, which `properties` does not describe")
+        slow = next((text for text in _patterns(schema) if not is_quick(re.compile(text))), None)
+        if slow is not None:
+            raise ValueError(f"holds {slow}, which takes long on some texts; write a simpler one")
         return schema
 
     @field_validator("arguments")

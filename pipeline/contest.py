@@ -29,10 +29,12 @@ from offhook.config.turn_taking import TurnTaking as Settings
 
 from .caller_words import CallerWords
 from .evidence import Activity, Over
-from .phrases import Meaning, PhraseBook
+from .phrases import Meaning, PhraseBook, normalised
 
 LISTENED_S = 0.6
 """A recogniser that listened to so much of a sound and has no words for it heard none."""
+SOUND_LIKE_HUMS = frozenset(("no", "nope", "nah"))
+"""What recognisers make of a listener's "mm-hmm"; other stop words are believed even if they are unsure."""
 NOTHING_OVER = Over("")
 
 
@@ -176,6 +178,8 @@ class Contest:
 
     def _meaning(self, text: str) -> Meaning:
         meaning = self._book.meaning(text)
+        if meaning is Meaning.STOP and normalised(text) not in SOUND_LIKE_HUMS:
+            return meaning
         if meaning in (Meaning.CONTENT, Meaning.STOP) and self._words.is_a_guess(self._activity.speech_s):
             return Meaning.BACKCHANNEL
         return meaning

@@ -92,8 +92,10 @@ class Listening:
     def settled_text(self) -> str:
         """The words of the turn, if it would end with them were the silence long enough; else empty."""
         silent = not self.activity.speaking and not self._digits
-        settled = silent and self._says_something and self.words.final_until(self._heard_until[1])
-        return self.words.text if settled else ""
+        if not silent or not self._says_something:
+            return ""
+        eager = self.words.hint in (TurnHint.EAGER, TurnHint.ENDED)
+        return self.words.text if eager or self.words.final_until(self._heard_until[1]) else ""
 
     # -------------------------------------------------------------- evidence
 
@@ -208,8 +210,9 @@ class Listening:
     @property
     def _says_something(self) -> bool:
         """The words are more than a guess about a noise, and more than hesitation."""
-        if self._book.meaning(self.words.fresh_text) is Meaning.NOTHING:
-            return False
+        meaning = self._book.meaning(self.words.fresh_text)
+        if meaning is not Meaning.CONTENT:
+            return meaning is not Meaning.NOTHING
         return self._endpointing.hears_value or not self.words.is_a_guess(self.activity.speech_s)
 
     def _overdue(self, name: str) -> Outcome | None:

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from offhook.cli import app
 from offhook.config.assistant_loading import parse_assistant
 from offhook.config.errors import ConfigError
 from offhook.config.server import signing_key
+from offhook.config.tool import Tool
 from offhook.config.tool_calls_out import calls_out
 
 SCHEMA = {
@@ -118,3 +120,9 @@ def test_config_check_shows_what_tools_ask(tmp_path: Path, monkeypatch: pytest.M
     done = CliRunner().invoke(app, ["config", "check", str(file)])
     assert done.exit_code == 1
     assert "a.yaml:6: tools.0.headers.Authorization: needs the variable `SHOP_KEY`" in done.output
+
+
+def test_a_pattern_that_some_texts_keep_busy_is_refused() -> None:
+    parameters = {"type": "object", "properties": {"number": {"type": "string", "pattern": r"^(\d+\s?)+$"}}}
+    with pytest.raises(ValidationError, match="write a simpler one"):
+        Tool(name="look", callable="json:loads", parameters=parameters)

@@ -18,7 +18,7 @@ WINDOW_BYTES = 256
 QUIET = 0xFF
 SOUND = 0x20
 LOUD_DBFS = 6.0
-"""Louder than any echo: the bytes of the scripted voice are no speech but numbers of words, near full scale."""
+"""Louder than any echo: the scripted voice is near full scale, for its bytes are numbers of words."""
 WORD_S = 0.3
 """Each word of the scripted voice takes this long."""
 

@@ -177,7 +177,7 @@ class UtteranceTracker:
                 final=True,
                 addition=utterance.lost_words,
             )
-        if self._speaking and self.end >= self._next_partial and not self._lull():
+        if self._speaking and self._current.audio and self.end >= self._next_partial and not self._lull():
             current = self._current
             self._next_partial = current.end + self.step
             return DecodePlan(current.number, bytes(current.audio), current.end, final=False)
