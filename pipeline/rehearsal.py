@@ -16,6 +16,9 @@ from typing import Protocol
 
 from .ports import WordTiming
 
+KEPT_BYTES = 5 * 8000
+"""Five seconds of mu-law: more than is played while the rest of a long clause is made."""
+
 
 class SpeechSink(Protocol):
     """Takes the audio of a reply, clause by clause; each answer is False once the reply was revoked."""
@@ -41,11 +44,12 @@ class SpeechSink(Protocol):
 
 
 class Rehearsal:
-    """Keeps one clause of a reply until it is released; implements `SpeechSink`."""
+    """Keeps one clause of a reply, or what is made of a long one, until it is released; a `SpeechSink`."""
 
     def __init__(self, stage: SpeechSink) -> None:
         self._stage = stage
         self._kept: list[Callable[[], object]] = []
+        self._kept_bytes = 0
         self._clause_done = False
         self._released = asyncio.Event()
 
@@ -74,6 +78,7 @@ class Rehearsal:
         if self._released.is_set():
             return self._stage.append(reply, audio, words)
         self._kept.append(partial(self._stage.append, reply, audio, words))
+        self._kept_bytes += len(audio)
         return True
 
     def end_clause(self, reply: int) -> None:
@@ -91,7 +96,7 @@ class Rehearsal:
     async def room(self, reply: int) -> bool:
         """Wait, after the first clause for the release, then for room at the speaker."""
         if not self._released.is_set():
-            if not self._clause_done:
+            if not self._clause_done and self._kept_bytes < KEPT_BYTES:
                 return True
             await self._released.wait()
         return await self._stage.room(reply)

@@ -91,7 +91,7 @@ def _an_old_reply_goes_on_under_the_new_ones_number(patch: Patch) -> None:
 
 @mutation("the_far_end_holds_no_more_than_the_lead", call_of(QUESTION, LATER))
 def _the_lead_is_long(patch: Patch) -> None:
-    patch.setitem(Playout.__init__.__kwdefaults__, "lead_s", 1.0)  # type: ignore[arg-type]
+    patch.setattr(Playout.__init__, "__kwdefaults__", {"lead_s": 1.0, "message_s": 0.1, "mark_every_s": 0.5})
 
 
 @mutation("one_reply_at_a_time", call_of(QUESTION, LATER))

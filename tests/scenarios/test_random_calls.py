@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from random_call import ACTIONS, ENDINGS, PROGRAMS, Program, Tally, play
 
 from offhook.pipeline.evidence import State
@@ -29,6 +29,7 @@ TALLY = Tally()
     deadline=None,
     database=None,
     print_blob=False,
+    phases=(Phase.generate, Phase.shrink),
     suppress_health_check=list(HealthCheck),
 )
 @given(program=PROGRAMS)

@@ -139,7 +139,7 @@ def equal_tool_calls_do_not_run_at_once(rig: WatchedRig, log: Log) -> Iterator[s
 
 def history_holds_only_heard_words(rig: WatchedRig, log: Log) -> Iterator[str]:
     """Every word of a reply's heard text sounded for more than half of its length."""
-    sounded = _sounded(rig)
+    sounded = _sounded(rig, sum)
     for reply, number in _heard_words(rig):
         if sounded[reply, number] < WORD_BYTES / 2 - _tolerance(rig):
             yield f"word{number} of reply {reply} counts as heard, but {sounded[reply, number]} bytes sounded"
@@ -149,7 +149,7 @@ def every_heard_word_is_in_the_history(rig: WatchedRig, log: Log) -> Iterator[st
     """A word that sounded for more than half of its length is in the heard text of its reply."""
     heard = set(_heard_words(rig))
     settled = {reply for reply, _ in _settled(rig)}
-    for (reply, number), length in _sounded(rig).items():
+    for (reply, number), length in _sounded(rig, max).items():
         long_enough = length > WORD_BYTES / 2 + _tolerance(rig)
         if long_enough and reply in settled and number in rig.word_born and (reply, number) not in heard:
             yield f"word{number} of reply {reply} sounded for {length} bytes, but does not count as heard"
@@ -174,13 +174,16 @@ def _heard_words(rig: WatchedRig) -> list[tuple[int, int]]:
     ]
 
 
-def _sounded(rig: WatchedRig) -> dict[tuple[int, int], int]:
-    """The longest run of bytes of each word, by reply and number, that the far end played."""
-    longest: dict[tuple[int, int], int] = defaultdict(int)
+def _sounded(rig: WatchedRig, measure: Callable[[Iterable[int]], int]) -> defaultdict[tuple[int, int], int]:
+    """Bytes of each word, by reply and number, that the far end played: of all its runs, or of the longest.
+
+    A gap in the middle of a word makes two runs of it; so does a word that is said again after a pause.
+    """
+    runs: dict[tuple[int, int], list[int]] = defaultdict(list)
     for reply, audio in rig.line.heard_pieces():
         for number, run in groupby(audio):
-            longest[reply, number] = max(longest[reply, number], len(list(run)))
-    return longest
+            runs[reply, number].append(len(list(run)))
+    return defaultdict(int, {word: measure(lengths) for word, lengths in runs.items()})
 
 
 def every_turn_is_answered(rig: WatchedRig, log: Log) -> Iterator[str]:
@@ -326,13 +329,13 @@ async def _end(
 ) -> None:
     """Let the call end; frames, marks and words still come for a while, and must find nothing to break."""
     await asyncio.wait((rig.running,), timeout=ENDS_WITHIN_S)
+    await asyncio.sleep(0.5)
     left = asyncio.all_tasks() - before - {pump}
     if left:
-        names = sorted(task.get_name() for task in left)
+        names = sorted(str(task.get_coro()) for task in left)
         watch.broken("every_task_is_gone_in_time", f"{ENDS_WITHIN_S:g} s after the end there are {names}")
         for task in left:
             task.cancel()
-    await asyncio.sleep(0.5)
     pump.cancel()
     await asyncio.gather(pump, *left, return_exceptions=True)
     if not rig.running.cancelled() and (error := rig.running.exception()) is not None:

@@ -11,7 +11,6 @@ import pytest
 from call_rig import CallRig
 from fake_engines import WORD_S
 
-from offhook.pipeline import reply as reply_module
 from offhook.pipeline.call import EVIDENCE_LIMIT
 from offhook.pipeline.channel import Overflow, Sender, open_channel
 from offhook.pipeline.ear import REPLAY_BYTES
@@ -170,7 +169,7 @@ def what_waits(rig: WatchedRig) -> Iterator[tuple[str, float, float]]:
     playout = call._replies.speaker._playout
     yield "evidence", len(call._waiting), EVIDENCE_LIMIT
     yield "what the agent wants to say", len(turns._agenda), AGENDA_LIMIT
-    yield "audio that waits, in s", playout.waiting_s, WAITING_S
+    yield "audio that waits, in s", playout.waiting_s, WAITING_S + rig.heard_within_s
     yield "marks on their way", len(playout._marks), MARKS_LIMIT
     yield "audio for a recogniser that was lost", len(call._ear._replay), 2 * REPLAY_BYTES
     for sender in rig.channels:
@@ -200,7 +199,7 @@ class Watch:
         rig.log.emit = self._event  # type: ignore[method-assign]
         rig.line.source = lambda: rig.call._turns.reply or 0
         self._patch = pytest.MonkeyPatch()
-        self._patch.setattr(reply_module, "open_channel", self._opened(open_channel))
+        self._patch.setattr("offhook.pipeline.reply.open_channel", self._opened)
 
     def close(self) -> None:
         """Watch no more; what comes later on the line is still noted."""
@@ -238,10 +237,8 @@ class Watch:
         for what in everything_that_waits_is_bounded(self._rig):
             self.broken(everything_that_waits_is_bounded.__name__, what)
 
-    def _opened(self, open_channel: Callable[..., Any]) -> Callable[..., Any]:
-        def opened(limit: int, overflow: Overflow) -> Any:
-            sender, receiver = open_channel(limit, overflow)
-            self._rig.channels.append(sender)
-            return sender, receiver
-
-        return opened
+    def _opened(self, limit: int, overflow: Overflow) -> Any:
+        sender: Sender[Any]
+        sender, receiver = open_channel(limit, overflow)
+        self._rig.channels.append(sender)
+        return sender, receiver

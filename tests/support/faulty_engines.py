@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from fake_engines import ScriptedModel, ScriptedVoice
 
@@ -34,16 +35,17 @@ class Fault:
 KINDS = ("raises", "breaks", "is cancelled", "stalls", "ends", "is slow")
 
 
-async def disturbed(pieces: AsyncIterator[T], fault: Fault | None, stage: str) -> AsyncIterator[T]:
+async def disturbed(source: AsyncIterator[T], fault: Fault | None, stage: str) -> AsyncGenerator[T, None]:
     """Pass the pieces on, with the fault among them."""
     given = 0
-    async for piece in pieces:
-        if fault is not None and given >= fault.after:
-            await _happen(fault, stage)
-            if fault.kind == "ends":
-                return
-        given += 1
-        yield piece
+    async with aclosing(cast("AsyncGenerator[T, None]", source)) as pieces:
+        async for piece in pieces:
+            if fault is not None and given >= fault.after:
+                await _happen(fault, stage)
+                if fault.kind == "ends":
+                    return
+            given += 1
+            yield piece
     if fault is not None and given <= fault.after and fault.kind not in ("ends", "is slow"):
         await _happen(fault, stage)
 
@@ -71,8 +73,9 @@ class FaultyModel(ScriptedModel):
 
     async def respond(self, request: ModelRequest) -> AsyncIterator[ModelDelta]:
         fault = self.faults.popleft() if self.faults else None
-        async for delta in disturbed(super().respond(request), fault, "model"):
-            yield delta
+        async with aclosing(disturbed(super().respond(request), fault, "model")) as deltas:
+            async for delta in deltas:
+                yield delta
 
 
 class FaultyVoice(ScriptedVoice):
@@ -84,8 +87,9 @@ class FaultyVoice(ScriptedVoice):
 
     async def speak(self, text: str) -> AsyncIterator[SpokenAudio]:
         fault = self.faults.popleft() if self.faults else None
-        async for piece in disturbed(super().speak(text), fault, "voice"):
-            yield piece
+        async with aclosing(disturbed(super().speak(text), fault, "voice")) as pieces:
+            async for piece in pieces:
+                yield piece
 
 
 # ------------------------------------------------------ what a recogniser does to its results

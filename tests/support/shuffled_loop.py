@@ -13,6 +13,7 @@ from typing import Any
 
 from virtual_loop import VirtualLoop
 
+PASSES_AT_ONE_MOMENT = 10_000
 CALLBACKS, TIMERS = "callbacks", "timers that are due later"
 
 
@@ -54,6 +55,10 @@ class ShuffledReady(deque[asyncio.Handle]):
         return places
 
 
+class TimeStandsStill(Exception):
+    """The loop is busy for ever at one moment."""
+
+
 class ShuffledLoop(VirtualLoop):
     """Each seed is another order; 0 is asyncio's own."""
 
@@ -62,3 +67,13 @@ class ShuffledLoop(VirtualLoop):
         self.ready = ShuffledReady(random.Random(seed))
         if seed:
             self._ready = self.ready
+        self._passes, self._passes_at = 0, 0.0
+
+    def _run_once(self) -> None:
+        """Run what is ready. Raises TimeStandsStill."""
+        self._passes = self._passes + 1 if self.now == self._passes_at else 0
+        self._passes_at = self.now
+        if self._passes > PASSES_AT_ONE_MOMENT:
+            self._passes = 0
+            raise TimeStandsStill(f"{PASSES_AT_ONE_MOMENT} passes of the loop at {self.now:.3f} s")
+        super()._run_once()  # type: ignore[misc]
