@@ -201,19 +201,20 @@ class Contest:
         return None
 
     def _on_deadline(self, name: str, now: float) -> Ruling | None:
-        taken = self._commit_if_content(self._words.fresh_text)
+        if name in ("decide", "hold") and not self._activity.speaking:
+            return self._judge_after_sound(now)
+        if (ruling := self._commit_if_content(self._words.fresh_text)) is not None:
+            return ruling
         match name:
-            case "decide" | "hold" if not self._activity.speaking:
-                return self._judge_after_sound(now)
-            case "decide" if taken is None and not self._heard_no_words():
+            case "decide" if not self._heard_no_words():
                 self._deadlines["hold"] = self._held_until
                 return None
             case "debounce":
-                return taken or self._resume("backchannel", acknowledged=True)
+                return self._resume("backchannel", acknowledged=True)
             case "no-words":
-                return taken or self._resume("no words came")
+                return self._resume("no words came")
             case _:
-                return taken or self._resume("sound without words")
+                return self._resume("sound without words")
 
     def _heard_no_words(self) -> bool:
         """The recogniser has listened to the sound and found nothing in it."""

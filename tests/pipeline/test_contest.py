@@ -23,7 +23,9 @@ from offhook.pipeline.evidence import (
     StartReply,
     State,
     WithdrawReply,
+    Words,
 )
+from offhook.pipeline.ports import Transcript
 
 
 def interrupted(
@@ -312,3 +314,13 @@ def asked(call: Conversation) -> int:
     assert reply is not None
     assert call.turns.state is State.PROCESSING
     return reply
+
+
+def test_words_that_are_never_final_and_a_deadline_in_silence_leave_no_reply_paused() -> None:
+    call = Conversation()
+    call.speaks("Orders leave within one working day.")
+    call.until(1.0)
+    call.until(1.9, speaking=True)
+    call.tell(Words(Transcript(0, 0, 1, "stop", False, call.now)))
+    call.until(12.0)
+    assert kinds(call)[-1] in (CommitInterruption, ResumePlayout)
