@@ -85,11 +85,17 @@ def is_telephone(digits: str, language: SpokenLanguage, *, international: bool) 
     return len(digits) >= min(lengths)
 
 
+_LONG_RUN = re.compile(r"(\d)\1{7}")
+
+
 def is_card(digits: str) -> bool:
     """Tell whether these are a whole card number: 16 digits (American Express: 15) and their check digit.
 
-    The check is ISO/IEC 7812-1's (Luhn).
+    The check is ISO/IEC 7812-1's (Luhn). Where one digit was said many times in a row a recogniser loses
+    count, so such a number is never known to be whole.
     """
+    if _LONG_RUN.search(digits):
+        return False
     if len(digits) != 16 and not (len(digits) == 15 and digits.startswith(("34", "37"))):
         return False
     doubled = [int(digit) * (1 + position % 2) for position, digit in enumerate(reversed(digits))]

@@ -189,7 +189,13 @@ def test_digits_are_read_with_what_stands_before_them() -> None:
 
 @pytest.mark.parametrize(
     ("digits", "whole"),
-    [("4539148803436467", True), ("4539148803436468", False), ("453914880343646", False), ("", False)],
+    [
+        ("4539148803436467", True),
+        ("4539148803436468", False),
+        ("453914880343646", False),
+        ("", False),
+        ("4111111111111111", False),
+    ],
 )
 def test_a_card_number_has_its_check_digit(digits: str, whole: bool) -> None:
     assert is_card(digits) is whole
