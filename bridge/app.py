@@ -19,9 +19,10 @@ import structlog
 
 from offhook.config.assistant_files import AssistantFiles
 from offhook.config.assistants import DEMO
-from offhook.config.errors import ConfigError, ConfigProblem
+from offhook.config.errors import ConfigError, ConfigProblem, ProviderError
 from offhook.config.settings import Settings
 from offhook.pipeline.clock import LoopClock
+from offhook.pipeline.providers.catalogue import unmet_needs
 
 from .call_factory import ConversationFactory
 from .engine_room import EngineRoom
@@ -64,14 +65,22 @@ async def serving(
 ) -> AsyncIterator[RunningServer]:
     """Listen at once, and take calls as soon as the models are warm; yields when they are.
 
-    Raises ConfigError, also for a port that cannot be listened on, and ProviderError. Whoever leaves the
-    block ends all calls that are still up.
+    Raises ConfigError, also for a port that cannot be listened on and for what the default assistant's
+    vendors lack, and ProviderError. Whoever leaves the block ends all calls that are still up.
     """
     clock = LoopClock(asyncio.get_running_loop())
     files = AssistantFiles(assistant or DEMO, folder, problems=_say_bad_edit)
     default = files.current()
+    if unmet := list(unmet_needs(default, settings.account)):
+        raise ConfigError(unmet)
     async with PoolWorkers() as workers, PoolWorkers(threads=1) as voice_activity_thread:
-        room = EngineRoom(clock, workers, voice_activity_thread)
+        room = EngineRoom(
+            clock,
+            workers,
+            voice_activity_thread,
+            account=settings.account,
+            served=lambda: (*files.loaded(), *factory.served),
+        )
         factory = ConversationFactory(
             clock=clock, assistants=files.current, engines=room.engines, is_ready=lambda: room.ready
         )
@@ -83,7 +92,7 @@ async def serving(
         try:
             await room.warm(default)
             for name in files.names():
-                await room.warm(files.current(name))
+                await _warm_beside(room, files, name)
             # What is alive now stays alive: a full collection would only stall calls to look at it.
             # The last one is now, before the first call, and is no lag of the loop's.
             server.state.lag.stop()
@@ -131,10 +140,24 @@ async def run_server(settings: Settings, assistant: Path | None, folder: Path | 
         await asyncio.gather(draining, impatient, return_exceptions=True)
 
 
+async def _warm_beside(room: EngineRoom, files: AssistantFiles, name: str) -> None:
+    """Warm another assistant than the default one; if that fails its own calls are refused, and no others."""
+    try:
+        await room.warm(files.current(name))
+    except ConfigError as error:
+        _say_problems("assistant.not-served", error)
+    except ProviderError as error:
+        log.error("assistant.not-served", place=name, problem=str(error))
+
+
 def _say_bad_edit(error: ConfigError) -> None:
+    _say_problems("assistant.bad-edit", error)
+
+
+def _say_problems(event: str, error: ConfigError) -> None:
     for problem in error.problems:
         place = f"{problem.source}: {problem.key}" if problem.key else problem.source
-        log.error("assistant.bad-edit", place=place, problem=problem.message, fix=problem.fix)
+        log.error(event, place=place, problem=problem.message, fix=problem.fix)
 
 
 def _unreachable(settings: Settings, error: OSError) -> ConfigProblem:

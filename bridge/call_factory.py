@@ -6,6 +6,8 @@ __all__ = ["ConversationFactory"]
 
 from collections.abc import Callable, Mapping
 
+import structlog
+
 from offhook.config.assistant import Assistant
 from offhook.config.errors import ConfigError, Refused
 from offhook.pipeline.call import Call, Engines
@@ -16,9 +18,14 @@ from offhook.pipeline.ports import CallControl, Line
 from .call_log import CallLog
 from .live_call import LiveCall
 
+log = structlog.get_logger(__name__)
+
 
 class ConversationFactory:
-    """Implements CallFactory: which assistant, which engines, one wheel for all calls."""
+    """Implements CallFactory: which assistant, which engines, one wheel for all calls.
+
+    An edit whose engines are not there, or not yet, refuses no call: what was served before it is served on.
+    """
 
     def __init__(
         self,
@@ -33,11 +40,17 @@ class ConversationFactory:
         self._engines = engines
         self._is_ready = is_ready
         self._wheel = PacingWheel(clock)
+        self._served: dict[str | None, Assistant] = {}
 
     @property
     def ready(self) -> bool:
         """A call could be held now."""
         return self._is_ready()
+
+    @property
+    def served(self) -> tuple[Assistant, ...]:
+        """The assistants of the latest calls, one for each name."""
+        return tuple(self._served.values())
 
     def create(
         self,
@@ -54,16 +67,11 @@ class ConversationFactory:
         Raises Refused for an assistant that is not there or whose engines are not warm yet, and
         ConfigError for one whose file cannot be used.
         """
-        try:
-            chosen = self._assistants(assistant)
-        except ConfigError as error:
-            if all(problem.source == "assistant" for problem in error.problems):
-                raise Refused("unknown_assistant", 404) from error
-            raise
+        chosen, engines = self._prepared(assistant)
         return Call(
             assistant=chosen,
             variables=variables,
-            engines=self._engines(chosen),
+            engines=engines,
             line=line,
             control=control,
             events=log,
@@ -71,3 +79,23 @@ class ConversationFactory:
             wheel=self._wheel,
             call_id=call_sid,
         )
+
+    def _prepared(self, name: str | None) -> tuple[Assistant, Engines]:
+        newest, last = self._newest(name), self._served.get(name)
+        try:
+            prepared = newest, self._engines(newest)
+        except (ConfigError, Refused) as error:
+            if last is None or last is newest:
+                raise
+            log.warning("assistant.edit-waits", assistant=newest.name, reason=str(error))
+            prepared = last, self._engines(last)
+        self._served[name] = prepared[0]
+        return prepared
+
+    def _newest(self, name: str | None) -> Assistant:
+        try:
+            return self._assistants(name)
+        except ConfigError as error:
+            if all(problem.source == "assistant" for problem in error.problems):
+                raise Refused("unknown_assistant", 404) from error
+            raise

@@ -1,4 +1,4 @@
-"""DTMF, the tones of a telephone's keys: making them, and hearing them in a stream.
+"""Tones of the telephone: those of the keys, made and heard in a stream, and that of a call gone wrong.
 
 Frequencies by ITU-T Q.23; what a receiver must accept and refuse by ITU-T Q.24 (11/1988), the column of
 AT&T: 1.5 % off must work and 3.5 % off must not, the high tone may be 4 dB above or 8 dB below the low one,
@@ -7,7 +7,7 @@ AT&T: 1.5 % off must work and 3.5 % off must not, the high tone may be 4 dB abov
 
 from __future__ import annotations
 
-__all__ = ["DTMF_DIGITS", "DtmfDetector", "dtmf", "dtmf_sequence", "power"]
+__all__ = ["DTMF_DIGITS", "DtmfDetector", "dtmf", "dtmf_sequence", "power", "special_information_tone"]
 
 import cmath
 from math import pi
@@ -24,6 +24,8 @@ _HIGH_HZ = (1209.0, 1336.0, 1477.0, 1633.0)
 DTMF_DIGITS = "".join(_KEYPAD)
 """The sixteen keys, row by row."""
 
+_INFORMATION_HZ = (950.0, 1400.0, 1800.0)
+_INFORMATION_S = 0.33
 _FULL_SCALE = 32_767
 _RAMP_S = 0.005
 
@@ -69,6 +71,16 @@ def dtmf_sequence(digits: str, on_s: float = 0.1, off_s: float = 0.1) -> NDArray
     pause = np.zeros(round(off_s * SAMPLE_RATE_HZ), np.int16)
     parts = [part for digit in digits for part in (dtmf(digit, on_s), pause)]
     return np.concatenate(parts) if parts else pause[:0]
+
+
+def special_information_tone(level_dbfs: float = -20) -> NDArray[np.int16]:
+    """Return the three rising tones at 8 kHz that say that a call cannot go on (ITU-T E.180), about 1 s."""
+    samples = round(_INFORMATION_S * SAMPLE_RATE_HZ)
+    turns = 2 * pi * np.arange(samples) / SAMPLE_RATE_HZ
+    amplitude = _FULL_SCALE * 10 ** (level_dbfs / 20) * _envelope(samples)
+    return np.concatenate(
+        [np.rint(amplitude * np.sin(hz * turns)).astype(np.int16) for hz in _INFORMATION_HZ]
+    )
 
 
 def power(pcm: NDArray[np.int16], hz: float) -> float:

@@ -9,43 +9,57 @@ __all__ = [
     "Assistant",
     "Intent",
     "Model",
+    "ModelChoice",
     "Server",
     "SilencePrompt",
     "Slot",
     "Tool",
     "ToolMessage",
     "Transcriber",
+    "TranscriberChoice",
     "TurnTaking",
     "Voice",
+    "VoiceChoice",
     "assistant_schema",
 ]
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 
 from .intents import Intent, Slot
-from .section import Section, known_provider
+from .section import Section, in_order, known_provider
 from .server import Server
-from .speech import Transcriber, Voice
+from .speech import MOST_FALLBACKS, Transcriber, TranscriberChoice, Voice, VoiceChoice
 from .tool import Tool, ToolMessage
 from .turn_taking import SilencePrompt, TurnTaking
+from .urls import checked_url
+from .vendors import FIELDS
 
 PhoneNumber = Annotated[str, Field(pattern=r"^\+[1-9][0-9]{6,14}$")]
 """E.164: a plus sign, the country code, and no spaces."""
 
 
-class Model(Section):
-    """The language model, or the table of intents that stands in for one."""
+class ModelChoice(Section):
+    """One language model, or the table of intents that stands in for one."""
 
     provider: str = "embedded"
-    """`embedded`: intents from this file, answered on this machine without a key."""
+    """`embedded`: intents from this file, answered on this machine; `openai`, and any server that speaks its
+    Chat Completions protocol, by `base_url`."""
     name: str = ""
     """The vendor's name of the model; empty chooses the provider's default."""
+    base_url: str | None = None
+    """Where the protocol is spoken, if not at `OPENAI_BASE_URL`: `http://127.0.0.1:11434/v1` is Ollama's."""
+    api_key: SecretStr | None = None
+    """The key for `base_url`, best as `${NAME}`; `OPENAI_API_KEY` is never sent there."""
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     """How freely the model chooses its words; without effect on the embedded one."""
     max_tokens: Annotated[int, Field(ge=1, le=100_000)] | None = None
     """The longest reply, in tokens; without effect on the embedded one."""
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high"] | None = None
+    """How long a reasoning model thinks before it speaks; the caller waits meanwhile."""
+    first_token_ms: Annotated[int, Field(ge=200, le=30_000)] = 2500
+    """A model that has said nothing by then has failed, and the next one is asked."""
     intents: tuple[Intent, ...] = ()
     """What the embedded model understands."""
     fallback: str = "Sorry, I cannot help with that. What else can I do for you?"
@@ -56,7 +70,24 @@ class Model(Section):
     @field_validator("provider", mode="before")
     @classmethod
     def _carried(cls, name: Any) -> Any:
-        return known_provider(name, carried=("embedded",), announced=("openai",))
+        return known_provider(name, carried=FIELDS["model"])
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_an_address(cls, url: str | None) -> str | None:
+        return None if url is None else checked_url(url, query=False)
+
+
+class Model(ModelChoice):
+    """The language model, or the table of intents that stands in for one."""
+
+    fallbacks: Annotated[tuple[ModelChoice, ...], Field(max_length=MOST_FALLBACKS)] = ()
+    """Who thinks when it fails, in this order."""
+
+    @property
+    def choices(self) -> tuple[ModelChoice, ...]:
+        """The preferred one, and those behind it."""
+        return in_order(self, ModelChoice, self.fallbacks)
 
 
 class Assistant(Section):
@@ -94,6 +125,10 @@ class Assistant(Section):
     """Whether a caller who cuts into the last words takes the call up again."""
     apology: str = "Sorry, something went wrong on my side. Please say that again."
     """Said when a reply failed."""
+    one_moment: str = "One moment, please."
+    """Said once to a caller who waits for a recogniser that was lost; empty: nothing is."""
+    handover: str = "I am sorry, I cannot go on. I am putting you through."
+    """Said before a call that cannot go on is put through to `fallback_number`."""
     notices: tuple[str, ...] = ()
     """What was translated, or has no effect; filled while loading, never written in a file."""
 

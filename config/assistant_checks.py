@@ -8,58 +8,64 @@ from __future__ import annotations
 __all__ = ["effectless", "inconsistencies"]
 
 import inspect
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeVar
 
-from .assistant import Assistant
+from .assistant import Assistant, ModelChoice
 from .built_in_tools import BUILT_IN_TOOLS
 from .callables import given_parameters, import_callable
 from .documents import KeyPath
 from .section import did_you_mean
+from .vendor_checks import idle_fallbacks, ineffective_fields, vendor_choices, vendor_inconsistencies
 
+T = TypeVar("T")
 Inconsistency = tuple[KeyPath, str, str]
 """Path, message, fix."""
 
 
 def inconsistencies(data: dict[str, Any]) -> Iterator[Inconsistency]:
     """Yield all that does not fit together in data whose keys are our own names."""
-    tools, intents = _items(data, "tools"), _items(_mapping(data.get("model")), "intents")
+    tools = _items(data, "tools")
     yield from _repeated_names(("tools",), tools)
-    yield from _repeated_names(("model", "intents"), intents)
     yield from _functions_that_are_not_there(tools)
     yield from _servers_that_nobody_named(tools, data.get("server"))
-    yield from _intents_without_their_tool(intents, tools)
-    yield from _languages_not_spoken(data)
+    for model in vendor_choices(data):
+        if model.stage == "model":
+            place, intents = (*model.path, "intents"), _items(model.data, "intents")
+            yield from _repeated_names(place, intents)
+            yield from _intents_without_their_tool(place, intents, tools)
+    yield from vendor_inconsistencies(data)
 
 
 def effectless(assistant: Assistant) -> Iterator[str]:
     """Yield a sentence for everything in a valid assistant that changes nothing."""
-    model, voice = assistant.model, assistant.voice
-    if assistant.instructions:
+    models = (("model", assistant.model), *_placed("model.fallbacks", assistant.model.fallbacks))
+    if assistant.instructions and all(model.provider == "embedded" for _, model in models):
         yield "instructions are for language models; the embedded model answers from its intents alone."
-    if not model.intents:
-        yield "model.intents is empty; the embedded model answers everything with model.fallback."
-    for name in ("temperature", "max_tokens"):
-        if getattr(model, name) is not None:
-            yield f"model.{name} has no effect on the embedded model."
-    for name in ("stability", "similarity_boost", "optimize_streaming_latency"):
-        if getattr(voice, name) is not None:
-            yield f"voice.{name} has no effect on the embedded voice."
-    if model.name:
-        yield "model.name has no effect on the embedded model."
-    if assistant.transcriber.model or not assistant.transcriber.smart_format:
-        yield "transcriber.model and transcriber.smart_format have no effect on the embedded recogniser."
-    if voice.model:
-        yield "voice.model has no effect on the embedded voice."
+    for place, model in models:
+        if model.provider == "embedded":
+            yield from _few_examples(place, model)
+    yield from ineffective_fields(assistant)
+    yield from idle_fallbacks(assistant)
     if assistant.server is not None:
         yield "server is asked by tools of kind server alone: this release posts no events."
-    for index, tool in enumerate(assistant.tools):
+    for place, tool in _placed("tools", assistant.tools):
         never = [stage.after_ms for stage in tool.stages if stage.after_ms >= tool.deadline_s * 1000]
         if never and not tool.resource:
-            yield f"tools.{index}: what is said after {never[0]} ms comes behind its deadline_s."
-    for index, intent in enumerate(model.intents):
+            yield f"{place}: what is said after {never[0]} ms comes behind its deadline_s."
+
+
+def _few_examples(place: str, model: ModelChoice) -> Iterator[str]:
+    """Judge what an embedded model has to go by; as a fallback one sentence of apology is enough."""
+    if not model.intents and (place == "model" or "fallback" not in model.model_fields_set):
+        yield f"{place}.intents is empty; the embedded model answers everything with {place}.fallback."
+    for where, intent in _placed(f"{place}.intents", model.intents):
         if len(intent.say) < 8:
-            yield f"model.intents.{index}.say holds {len(intent.say)} examples; 8 or more work much better."
+            yield f"{where}.say holds {len(intent.say)} examples; 8 or more work much better."
+
+
+def _placed(place: str, items: Iterable[T]) -> tuple[tuple[str, T], ...]:
+    return tuple((f"{place}.{index}", item) for index, item in enumerate(items))
 
 
 def _repeated_names(path: KeyPath, items: list[dict[str, Any]]) -> Iterator[Inconsistency]:
@@ -100,7 +106,7 @@ def _servers_that_nobody_named(tools: list[dict[str, Any]], server: Any) -> Iter
 
 
 def _intents_without_their_tool(
-    intents: list[dict[str, Any]], tools: list[dict[str, Any]]
+    place: KeyPath, intents: list[dict[str, Any]], tools: list[dict[str, Any]]
 ) -> Iterator[Inconsistency]:
     by_name = {tool["name"]: tool for tool in tools if isinstance(tool.get("name"), str)}
     for index, intent in enumerate(intents):
@@ -110,17 +116,17 @@ def _intents_without_their_tool(
         if name not in by_name:
             hint = did_you_mean(name, by_name)
             fix = hint or (f"The tools are: {', '.join(by_name)}." if by_name else "Add it to `tools`.")
-            yield ("model", "intents", index, "tool"), f"there is no tool `{name}`.", fix
+            yield (*place, index, "tool"), f"there is no tool `{name}`.", fix
             continue
         slots = _mapping(intent.get("slots"))
         for parameter in _asked_of_the_model(by_name[name]):
             if parameter not in slots:
                 message = f"has no `{parameter}`, which the tool `{name}` requires."
-                yield ("model", "intents", index, "slots"), message, f"Add a slot `{parameter}`."
+                yield (*place, index, "slots"), message, f"Add a slot `{parameter}`."
             elif not _mapping(slots[parameter]).get("ask"):
                 message = f"is missing, but the tool `{name}` requires `{parameter}`."
                 yield (
-                    ("model", "intents", index, "slots", parameter, "ask"),
+                    (*place, index, "slots", parameter, "ask"),
                     message,
                     "Write the question that asks for it.",
                 )
@@ -135,18 +141,7 @@ def _asked_of_the_model(tool: dict[str, Any]) -> list[Any]:
     return [name for name in required if name not in given] if isinstance(required, list) else []
 
 
-def _languages_not_spoken(data: dict[str, Any]) -> Iterator[Inconsistency]:
-    language = data.get("language", "en")
-    if not isinstance(language, str) or language.lower().split("-")[0] == "en":
-        return
-    parts = ("transcriber", "model", "voice")
-    embedded = [part for part in parts if _mapping(data.get(part)).get("provider", "embedded") == "embedded"]
-    if embedded:
-        message = f"`{language}` is beyond the embedded {', '.join(embedded)}: these know English only."
-        yield ("language",), message, "Write `language: en`."
-
-
-def _items(holder: dict[str, Any], key: str) -> list[dict[str, Any]]:
+def _items(holder: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
     """Give the mappings of a list, an empty one in place of anything else."""
     items = holder.get(key)
     return [_mapping(item) for item in items] if isinstance(items, list) else []

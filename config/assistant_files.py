@@ -60,6 +60,10 @@ class AssistantFiles:
         """List the assistants in the folder."""
         return tuple(sorted({path.stem for path in self._files()}))
 
+    def loaded(self) -> tuple[Assistant, ...]:
+        """List the assistants that were asked for so far, each as it was read last."""
+        return tuple(kept.assistant for kept in self._kept.values())
+
     def _files(self) -> Iterator[Path]:
         if self._folder is None or not self._folder.is_dir():
             return

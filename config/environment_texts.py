@@ -1,6 +1,7 @@
 """`${NAME}` in an assistant file: secrets stay in the environment and out of the file.
 
-They may stand in a tool's headers and in the address and secret of a server. A name is looked for in
+They may stand in a tool's headers, in the address and secret of a server, and in the address and key of a
+language model. A name is looked for in
 the environment, then in `.env`, each also as `NAME_FILE` with the path of a file that holds the value.
 """
 
@@ -17,12 +18,14 @@ from typing import Any
 from .documents import KeyPath
 from .dotenv_file import read_dotenv
 from .environment import Layer, Variable, read_variables
+from .vendor_checks import vendor_choices
 
 EnvironmentLookup = Callable[[str], str]
 """Gives a variable's value. Raises KeyError if it is not set, ValueError if it cannot be read."""
 
 _REFERENCE = re.compile(r"\$\{([^}]*)\}?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_OF_SERVERS, _OF_MODELS = ("url", "secret"), ("base_url", "api_key")
 _UNSET = "https://unset.invalid"
 """Stands in for what is missing, good for every place, so that the same place is not told twice."""
 
@@ -76,20 +79,30 @@ def with_environment(
 
 def _places(data: dict[str, Any]) -> Iterator[KeyPath]:
     """Find the texts that may hold a `${NAME}` and do."""
-    for path, holder in ((("server",), data.get("server")), *_of_tools(data.get("tools"))):
-        if not isinstance(holder, dict):
-            continue
-        keys = holder if path[-1] == "headers" else ("url", "secret")
-        for key in keys:
-            if isinstance(holder.get(key), str) and "${" in holder[key]:
-                yield (*path, key)
+    tools = data.get("tools")
+    holders = [
+        (("server",), data.get("server"), _OF_SERVERS),
+        *((("tools", index, "server"), tool.get("server"), _OF_SERVERS) for index, tool in _items(tools)),
+        *((("tools", index, "headers"), tool.get("headers"), None) for index, tool in _items(tools)),
+        *(
+            (choice.path, choice.data, _OF_MODELS)
+            for choice in vendor_choices(data)
+            if choice.stage == "model"
+        ),
+    ]
+    for path, holder, keys in holders:
+        if isinstance(holder, dict):
+            for key in holder if keys is None else keys:
+                if isinstance(holder.get(key), str) and "${" in holder[key]:
+                    yield (*path, key)
 
 
-def _of_tools(tools: Any) -> Iterator[tuple[KeyPath, Any]]:
-    for index, tool in enumerate(tools if isinstance(tools, list) else ()):
-        if isinstance(tool, dict):
-            yield ("tools", index, "server"), tool.get("server")
-            yield ("tools", index, "headers"), tool.get("headers")
+def _items(tools: Any) -> list[tuple[int, dict[str, Any]]]:
+    return [
+        (index, tool)
+        for index, tool in enumerate(tools if isinstance(tools, list) else ())
+        if isinstance(tool, dict)
+    ]
 
 
 def _filled(text: str, lookup: EnvironmentLookup) -> str:

@@ -6,6 +6,9 @@
     ├── Refused                a request from outside may not be served (bridge/)
     ├── ProviderError          a recogniser, model or voice failed (pipeline/)
     │   ├── ProviderTimeout    it did not answer in its time
+    │   ├── ProviderBusy       it has too much to do, and may serve the same again later
+    │   ├── ProviderRefused    it will refuse the same again: a wrong key, an unknown model
+    │   ├── AllProvidersFailed it was the last of its stage
     │   └── WorkerDied         the process that held the model is gone
     ├── ToolError              a tool failed; its text is fit for the model to read (pipeline/)
     │   ├── ToolTimeout        it did not answer before its deadline
@@ -18,12 +21,15 @@ An error carries its facts as fields and says one sentence that names the place 
 from __future__ import annotations
 
 __all__ = [
+    "AllProvidersFailed",
     "ChannelClosed",
     "ConfigError",
     "ConfigProblem",
     "OffhookError",
     "ProtocolError",
+    "ProviderBusy",
     "ProviderError",
+    "ProviderRefused",
     "ProviderTimeout",
     "Refused",
     "ToolError",
@@ -98,6 +104,29 @@ class ProviderError(OffhookError):
 
 class ProviderTimeout(ProviderError):
     """A provider did not answer in its time."""
+
+
+class ProviderBusy(ProviderError):
+    """A provider has too much to do (HTTP 429, 5xx); it may serve the same again after `retry_after_s`."""
+
+    def __init__(self, stage: str, reason: str, retry_after_s: float | None = None) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(stage, reason)
+
+
+class ProviderRefused(ProviderError):
+    """A provider will refuse the same again: a wrong key (HTTP 401, 403), an unknown model, a bad request.
+
+    `only_this`: what it refuses is this one request, and others may fare better.
+    """
+
+    def __init__(self, stage: str, reason: str, *, only_this: bool = False) -> None:
+        self.only_this = only_this
+        super().__init__(stage, reason)
+
+
+class AllProvidersFailed(ProviderError):
+    """No provider of a stage is left to be tried; `reason` is what the last one said."""
 
 
 class WorkerDied(ProviderError):

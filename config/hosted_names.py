@@ -10,12 +10,16 @@ from __future__ import annotations
 __all__ = ["Translation", "camel_case", "foreign_names", "section_of", "translate"]
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args, get_origin
 
+from .assistant import Assistant, ModelChoice
 from .documents import KeyPath
 from .hosted_tools import HostedTool, is_hosted_tool, read_hosted_tool
 from .section import Section
+from .speech import TranscriberChoice, VoiceChoice
+from .vendor_checks import vendor_choices
 
 # From where (in our spelling) to where; the first part of the target is made when it is not there.
 _MOVES: tuple[tuple[KeyPath, KeyPath], ...] = (
@@ -24,16 +28,22 @@ _MOVES: tuple[tuple[KeyPath, KeyPath], ...] = (
     (("end_call_message",), ("goodbye",)),
     (("max_duration_seconds",), ("turn_taking", "max_call_s")),
     (("silence_timeout_seconds",), ("turn_taking", "silence_hangup_s")),
-    (("voice", "voice_id"), ("voice", "name")),
-    (("model", "model"), ("model", "name")),
     (("model", "tools"), ("tools",)),
     (("model", "messages"), ("instructions",)),
     (("transcriber", "language"), ("language",)),
     (("transcriber", "endpointing"), ("turn_taking", "endpointing_ms")),
     (("transcriber", "endpointing_ms"), ("turn_taking", "endpointing_ms")),
     (("turn_taking", "endpointing"), ("turn_taking", "endpointing_ms")),
+    (("transcriber", "fallback_plan", "transcribers"), ("transcriber", "fallbacks")),
+    (("voice", "fallback_plan", "voices"), ("voice", "fallbacks")),
 )
-_PROVIDERS = {"11labs": "elevenlabs"}
+_ALIASES: Mapping[type[Section], Mapping[str, str]] = {
+    TranscriberChoice: {"keyterm": "keyterms"},
+    ModelChoice: {"model": "name", "url": "base_url"},
+    VoiceChoice: {"voice_id": "name"},
+}
+"""Other names of a section's own fields, wherever the section stands, in our spelling."""
+_PROVIDERS = {"11labs": "elevenlabs", "custom-llm": "openai"}
 
 
 @dataclass(slots=True)
@@ -62,14 +72,23 @@ def translate(data: dict[str, Any], root: type[Section]) -> Translation:
     for source, target in _MOVES:
         _move(result, source, target)
     result.data = _renamed_keys(result.data, root, (), result)  # what was moved has keys of its own
-    for name in ("transcriber", "model", "voice"):
-        section = result.data.get(name)
-        provider = section.get("provider") if isinstance(section, dict) else None
-        if isinstance(section, dict) and isinstance(provider, str) and provider in _PROVIDERS:
-            section["provider"] = _PROVIDERS[provider]
-            result.notices.append(f"{name}.provider: {provider} is read as {_PROVIDERS[provider]}.")
+    _translate_providers(result)
     _translate_tools(result)
     return result
+
+
+def _translate_providers(result: Translation) -> None:
+    """Read the names of vendors; a model of the user's own is one that speaks OpenAI's protocol."""
+    for choice in vendor_choices(result.data):
+        theirs, ours = choice.provider, _PROVIDERS.get(choice.provider)
+        if ours is None:
+            continue
+        choice.data["provider"] = ours
+        written = result.written((*choice.path, "provider"))
+        result.notices.append(f"{_dotted(written)}: {theirs} is read as {ours}.")
+        if theirs == "custom-llm" and not choice.data.get("base_url"):
+            message = "is `custom-llm`, and where it is reached is missing; write its address as `url`."
+            result.problems.append((written, message))
 
 
 def _translate_tools(result: Translation) -> None:
@@ -101,11 +120,18 @@ def _translate_tools(result: Translation) -> None:
 
 def foreign_names(path: KeyPath) -> dict[str, str]:
     """Name the fields that may also be written at a place, in camelCase -> their dotted name of ours."""
-    return {
-        camel_case(str(source[-1])): ".".join(map(str, target))
+    moved = {
+        _dotted(tuple(camel_case(str(part)) for part in source[len(path) :])): _dotted(target)
         for source, target in _MOVES
-        if source[:-1] == path
+        if source[: len(path)] == path and (path or len(source) == 1)
     }
+    section = section_of(Assistant, path)
+    aliases = {} if section is None else _aliases_of(section)
+    return {**moved, **{camel_case(alias): _dotted((*path, name)) for alias, name in aliases.items()}}
+
+
+def _aliases_of(section: type[Section]) -> Mapping[str, str]:
+    return next((names for kind, names in _ALIASES.items() if issubclass(section, kind)), {})
 
 
 def camel_case(name: str) -> str:
@@ -154,15 +180,18 @@ def _renamed_keys(
     data: dict[Any, Any], section: type[Section], path: KeyPath, result: Translation
 ) -> dict[Any, Any]:
     """Copy one section, its camelCase keys renamed where the snake_case name means something."""
-    foreign = {source[-1] for source, _ in _MOVES if source[:-1] == path}
+    foreign = {source[len(path)] for source, _ in _MOVES if source[: len(path)] == path != source}
+    aliases = _aliases_of(section)
     copy: dict[Any, Any] = {}
     for key, value in data.items():
         name = _snake_case(str(key))
+        if name not in section.model_fields:
+            name = aliases.get(name, name)
         if key in section.model_fields or (name not in section.model_fields and name not in foreign):
             name = key
         written = result.written((*path, key))
         if name != key:
-            if name in data:
+            if name in data or name in copy:
                 result.problems.append((written, f"and `{name}` are the same field; keep one of them."))
                 continue
             result.origins[(*path, name)] = written
@@ -175,11 +204,18 @@ def _renamed_keys(
 
 def _move(result: Translation, source: KeyPath, target: KeyPath) -> None:
     """Take a value from a foreign place to ours; nothing happens where there is none."""
-    holder = result.data if len(source) == 1 else result.data.get(str(source[0]))
-    if not isinstance(holder, dict) or source[-1] not in holder:
+    around: list[dict[Any, Any]] = [result.data]
+    for part in source[:-1]:
+        inner = around[-1].get(part)
+        if not isinstance(inner, dict):
+            return
+        around.append(inner)
+    if source[-1] not in around[-1]:
         return
     written = result.written(source)
-    value = holder.pop(str(source[-1]))
+    value = around[-1].pop(source[-1])
+    if len(source) > 2 and not around[-1]:
+        del around[-2][source[-2]]
     if source[-1] in ("endpointing", "endpointing_ms") and _is_threshold(value):
         target = ("turn_taking", "vad_threshold")
     if source == ("model", "messages"):

@@ -89,11 +89,11 @@ def heading_anchor(heading: str) -> str:
 
 
 def _sections(path: str, section: type[Section]) -> Iterator[tuple[str, type[Section]]]:
-    """Yield a section and all within it, each with its dotted place."""
+    """Yield a section and all within it, each with its dotted place; one like its own owner is told there."""
     yield path, section
     for name, field in section.model_fields.items():
         place, inner = _place(path, name, field)
-        if inner is not None:
+        if inner is not None and not issubclass(section, inner):
             yield from _sections(place, inner)
 
 
@@ -121,7 +121,12 @@ def _section_table(path: str, section: type[Section]) -> str:
             continue
         key = f"{path}.{name}" if path else name
         place, inner = _place(path, name, field)
-        kind = _kind(field) if inner is None else f"[{_shape(place)}](#{heading_anchor(place)})"
+        if inner is None:
+            kind = _kind(field)
+        elif issubclass(section, inner):
+            kind = f"list of sections, each as `{path}`, without `{name}`"
+        else:
+            kind = f"[{_shape(place)}](#{heading_anchor(place)})"
         default = "see there" if _is_section(type(field.default)) else _default(field)
         rows.append((f"`{key}`", kind, default, field.description or ""))
     heading = f"`{path}`" if path else "The file"
@@ -230,5 +235,9 @@ def _number(value: float) -> str:
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
-    head, *body = ("| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows)
+    head, *body = ("| " + " | ".join(map(_cell, row)) + " |" for row in rows)
     return "\n".join((head, "|" + "---|" * len(rows[0]), *body))
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", r"\|")

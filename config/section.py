@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["Section", "did_you_mean", "known_provider"]
+__all__ = ["Section", "did_you_mean", "in_order", "known_provider"]
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict
+
+S = TypeVar("S", bound="Section")
 
 
 class Section(BaseModel):
@@ -33,12 +35,15 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
     return f"Did you mean `{by_letters[close[0]]}`?" if close else ""
 
 
-def known_provider(name: Any, *, carried: Sequence[str], announced: Sequence[str]) -> Any:
+def in_order(preferred: Section, kind: type[S], fallbacks: tuple[S, ...]) -> tuple[S, ...]:
+    """Put what a section says itself, read as one choice of `kind`, before its fallbacks."""
+    return (kind(**{name: getattr(preferred, name) for name in kind.model_fields}), *fallbacks)
+
+
+def known_provider(name: Any, *, carried: Iterable[str]) -> Any:
     """Return the provider's name; raises ValueError for one that this release does not carry."""
-    if name in carried or not isinstance(name, str):
+    if name in (names := tuple(carried)) or not isinstance(name, str):
         return name
-    here = " or ".join(f"`{provider}`" for provider in carried)
-    if name in announced:
-        raise ValueError(f"`{name}` is not in this release, which carries the embedded engines; write {here}")
-    hint = did_you_mean(name, (*carried, *announced))
+    here = " or ".join(f"`{provider}`" for provider in names)
+    hint = did_you_mean(name, names)
     raise ValueError(f"`{name}` is no provider that is known; write {here}. {hint}".strip(" ."))

@@ -17,6 +17,7 @@ from .dotenv_file import read_dotenv
 from .environment import Layer, Variable, read_variables
 from .errors import ConfigError, ConfigProblem
 from .urls import checked_url
+from .vendors import Account
 
 
 def _networks(value: Any) -> Any:
@@ -57,12 +58,16 @@ class Settings(BaseSettings):
     """The number to call from (E.164)."""
     deepgram_api_key: SecretStr | None = None
     """For the recogniser of that vendor."""
+    deepgram_base_url: Url | None = None
+    """Where that vendor is reached, if not at its own address."""
     openai_api_key: SecretStr | None = None
     """For a language model of that vendor, or one that speaks its protocol."""
     openai_base_url: Url | None = None
     """Where that protocol is spoken, if not at the vendor's."""
     elevenlabs_api_key: SecretStr | None = None
     """For the voice of that vendor."""
+    elevenlabs_base_url: Url | None = None
+    """Where that vendor is reached, if not at its own address: one of its regions, for instance."""
     webhook_url: Url | None = None
     """Where events of all calls are posted to."""
     webhook_secret: SecretStr | None = None
@@ -81,6 +86,10 @@ class Settings(BaseSettings):
     """Networks that count as this machine where only it is trusted; a container sees its host so."""
     log_words: bool = False
     """Let the callers' words into the logs."""
+
+    def account(self, vendor: str) -> Account:
+        """How a vendor is reached: "deepgram", "openai" or "elevenlabs"."""
+        return Account(getattr(self, f"{vendor}_api_key"), getattr(self, f"{vendor}_base_url"))
 
     @classmethod
     def settings_customise_sources(
@@ -104,9 +113,11 @@ _VARIABLES = (
     Variable("twilio_auth_token", ("TWILIO_AUTH_TOKEN",)),
     Variable("twilio_phone_number", ("TWILIO_PHONE_NUMBER",)),
     Variable("deepgram_api_key", ("DEEPGRAM_API_KEY",)),
+    Variable("deepgram_base_url", ("DEEPGRAM_BASE_URL",)),
     Variable("openai_api_key", ("OPENAI_API_KEY",)),
     Variable("openai_base_url", ("OPENAI_BASE_URL",)),
     Variable("elevenlabs_api_key", ("ELEVENLABS_API_KEY",)),
+    Variable("elevenlabs_base_url", ("ELEVENLABS_BASE_URL",)),
     Variable("webhook_url", ("WEBHOOK_URL",)),
     Variable("webhook_secret", ("WEBHOOK_SECRET", "VAPI_SERVER_SECRET")),
     Variable("redis_url", ("REDIS_URL",)),
@@ -124,6 +135,8 @@ _FIXES = {
     "twilio_account_sid": "It begins with AC; copy it from the account's page.",
     "twilio_phone_number": "Write it as +15551234567 (E.164).",
     "openai_base_url": "Write it as https://models.example.com/v1.",
+    "deepgram_base_url": "Write it as https://api.eu.deepgram.com.",
+    "elevenlabs_base_url": "Write it as https://api.eu.residency.elevenlabs.io.",
     "webhook_url": "Write it as https://example.com/events.",
     "max_calls": "Write a whole number from 1.",
     "max_call_s": "Write seconds, from 10 to 86400.",

@@ -19,7 +19,7 @@ from typing import Any
 import structlog
 
 from offhook.config.assistant import Assistant
-from offhook.config.errors import ProviderError
+from offhook.config.errors import AllProvidersFailed, ProviderError
 
 from .clock import Clock, Timer
 from .ear import Ear
@@ -48,12 +48,16 @@ from .evidence import (
 )
 from .expectations import Expectations
 from .journal import CallJournal
+from .line_up import LineUp
 from .log_fields import failure_fields
+from .model_failover import FailoverModel
 from .pacing import PacingWheel
 from .ports import CallControl, EventSink, LanguageModel, Line, Transcriber, Voice, VoiceActivity, Workers
 from .replies import Replies
+from .stock_phrases import StockPhrases
 from .tools import Executor
 from .turn import TurnTaking
+from .voice_failover import FailoverVoice
 
 log = structlog.get_logger(__name__)
 
@@ -62,15 +66,20 @@ EVIDENCE_LIMIT = 1000
 """Evidence that may wait while actions are applied; more means a loop in our own logic."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class Engines:
-    """What the calls of one assistant share."""
+    """What a call is given to work with; calls of one assistant share what is inside.
+
+    As long as a call holds it, nothing of it is closed.
+    """
 
     voice_activity: VoiceActivity
-    transcriber: Transcriber
-    model: LanguageModel
-    voice: Voice
+    transcribers: LineUp[Transcriber]
+    models: LineUp[LanguageModel]
+    voices: LineUp[Voice]
     workers: Workers
+    stock: StockPhrases = field(default_factory=StockPhrases)
+    """Speech that was made in advance."""
     web_tools: Mapping[str, Executor] = field(default_factory=dict)
     """What carries out the assistant's tools that ask other machines, by name."""
 
@@ -92,16 +101,18 @@ class Call:
         call_id: str = "",
     ) -> None:
         self._assistant = assistant
+        self._engines = engines
         self._line = line
         self._control = control
         self._clock = clock
         self._journal = CallJournal(events, clock)
         echo = ExpectedEcho()
+        self._voice = FailoverVoice(engines.voices, engines.stock, clock, self._journal.note)
         self._replies = Replies(
             assistant=assistant,
             variables=variables,
-            model=engines.model,
-            voice=engines.voice,
+            model=FailoverModel(engines.models, clock, self._journal.note),
+            voice=self._voice,
             workers=engines.workers,
             web_tools=engines.web_tools,
             call_id=call_id,
@@ -119,18 +130,22 @@ class Call:
             # Filled where they are spoken: a tool may add to the call's variables until then.
             goodbye=assistant.goodbye,
             apology=assistant.apology,
+            one_moment=assistant.one_moment,
+            handover=assistant.handover if assistant.fallback_number else None,
             goodbye_interruptible=assistant.goodbye_interruptible,
             speculates=assistant.speculates,
             endpointing=Endpointing(assistant.turn_taking, assistant.language, Expectations.of(assistant)),
         )
         self._ear = Ear(
             voice_activity=engines.voice_activity,
-            transcriber=engines.transcriber,
+            transcribers=engines.transcribers,
+            note=self._journal.note,
             settings=assistant.turn_taking,
             clock=clock,
             feed=self.feed,
             echo=echo,
             over=self._replies.speaker.over,
+            seed=call_id,
         )
         self._waiting: deque[Evidence] = deque()
         self._feeding = False
@@ -209,6 +224,7 @@ class Call:
             assistant.first_message, "greeting", interruptible=assistant.first_message_interruptible
         )
         self._spawn("ear", self._ear.run())
+        self._spawn("voice", self._voice.run())
         self._replies.speaker.probe()
         self._apply(self._turns.start(self._clock.now(), greeting if greeting.text else None))
         self._drain()
@@ -247,6 +263,7 @@ class Call:
             "clears": counters.clears,
             "stale_marks": counters.stale_marks,
             "reconnects": self._ear.reconnects,
+            "switches": self._ear.switches,
             "round_trip_ms": round(speaker.round_trip_s * 1000, 1),
         }
 
@@ -269,7 +286,7 @@ class Call:
         try:
             await work
         except ProviderError as error:
-            self.feed(Fault(error.stage, error.reason, reply))
+            self.feed(Fault(error.stage, error.reason, reply, hopeless=isinstance(error, AllProvidersFailed)))
         except Exception as error:
             log.error("call.part-failed", part=name, **failure_fields(error, log_words=False))
             self.feed(Fault(name, type(error).__name__, reply))

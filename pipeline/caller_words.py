@@ -16,6 +16,9 @@ SHORT_S = 0.8
 COVERED_WITHIN_S = 0.1
 """A final whose audio ends this much before the last speech still holds the last word."""
 
+LISTENED_WITHIN_S = 0.05
+"""Words that may still change are taken for all that was said only if hardly any speech came behind them."""
+
 
 @dataclass(slots=True)
 class _Utterance:
@@ -26,6 +29,8 @@ class _Utterance:
     final: bool
     covers_s: float
     confidence: float
+    kept: _Utterance | None = None
+    """Its last final, where more was said since: what remains of it if the recogniser is lost."""
 
 
 class CallerWords:
@@ -50,12 +55,18 @@ class CallerWords:
         if key <= self._closed or (known is not None and transcript.sequence <= known.sequence):
             self.dropped += 1
             return False
-        self._forget_lost_connections(transcript.connection)
+        self._forget_lost_connections(transcript)
         self.hint = transcript.turn
         text = transcript.text.strip()
         stable = text if transcript.final else _agreed(known.text, text) if known else ""
         self._utterances[key] = _Utterance(
-            transcript.sequence, text, stable, transcript.final, transcript.covers_s, transcript.confidence
+            transcript.sequence,
+            text,
+            stable,
+            transcript.final,
+            transcript.covers_s,
+            transcript.confidence,
+            kept=None if transcript.final or known is None else known if known.final else known.kept,
         )
         return True
 
@@ -98,6 +109,11 @@ class CallerWords:
         newest = list(self._utterances.values())[-1:]
         return any(item.final and item.covers_s >= media_s - COVERED_WITHIN_S for item in newest)
 
+    def listened_to(self, media_s: float) -> bool:
+        """The newest words are made of all speech up to this point of the caller's audio, final or not."""
+        newest = list(self._utterances.values())[-1:]
+        return any(item.covers_s >= media_s - LISTENED_WITHIN_S for item in newest)
+
     def reset(self, before: str = "") -> None:
         """Start a new turn; `before` is the text of a turn that is taken up again."""
         if self._utterances:
@@ -110,11 +126,20 @@ class CallerWords:
         """The words so far go on from an earlier turn's text."""
         self._before = before
 
-    def _forget_lost_connections(self, newest: int) -> None:
-        """A recogniser that was opened again hears anew whatever had no final."""
-        lost = [key for key, item in self._utterances.items() if key[0] < newest and not item.final]
-        for key in lost:
-            del self._utterances[key]
+    def _forget_lost_connections(self, newest: Transcript) -> None:
+        """A recogniser that was opened again hears anew whatever had no final.
+
+        What the lost one had understood stands until the new one has words, or has listened as far.
+        """
+        for key, item in list(self._utterances.items()):
+            if key[0] >= newest.connection or item.final:
+                continue
+            if not newest.text.strip() and newest.covers_s < item.covers_s - COVERED_WITHIN_S:
+                continue
+            if item.kept is not None:
+                self._utterances[key] = item.kept
+            else:
+                del self._utterances[key]
 
     def _joined(self, texts: list[str]) -> str:
         return " ".join(text for text in (self._before, *texts) if text)

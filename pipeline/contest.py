@@ -30,6 +30,7 @@ from offhook.config.turn_taking import TurnTaking as Settings
 from .caller_words import CallerWords
 from .evidence import Activity, Over
 from .phrases import Meaning, PhraseBook, normalised
+from .ports import TurnHint
 
 LISTENED_S = 0.6
 """A recogniser that listened to so much of a sound and has no words for it heard none."""
@@ -130,6 +131,8 @@ class Contest:
         if self._settings.barge_in == "partial":
             return self._commit_if_content(self._words.fresh_text)
         if not self._words.fresh_text:
+            if not self.paused and self._words.hint is TurnHint.STARTED:
+                return self._pause("the recogniser hears the caller begin", now)
             return self._judge_after_sound(now) if self.paused and not self._activity.speaking else None
         if (ruling := self._commit_if_content(self._words.stable_text)) is not None:
             return ruling

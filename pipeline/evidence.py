@@ -24,6 +24,7 @@ __all__ = [
     "Evidence",
     "Fault",
     "Goodbye",
+    "Hearing",
     "KeysWanted",
     "LineClosed",
     "News",
@@ -166,6 +167,15 @@ class Fault:
     reason: str
     reply: int | None = None
     """The reply that is lost with it, if any."""
+    hopeless: bool = False
+    """Every provider of the stage has failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """The recogniser listens; not `whole` from its loss until a new one has caught up with what was said."""
+
+    whole: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +225,7 @@ class Say:
 
     text: str
     purpose: str
-    """"greeting", "silence-prompt", "filler", "apology", "operator"."""
+    """"greeting", "silence-prompt", "filler", "apology", "one-moment", "operator"."""
     interruptible: bool = True
     only_now: bool = False
     """Drop it if it cannot be said at once."""
@@ -251,6 +261,7 @@ Evidence = (
     | ReplyEmpty
     | AgentSpoke
     | Fault
+    | Hearing
     | CloseWanted
     | LineClosed
     | AgentWants

@@ -55,7 +55,12 @@ class HeardLedger:
         return self._text
 
     def begin_clause(self, text: str, at_byte: int) -> None:
-        """The audio from `at_byte` on holds this text, which follows the text before it."""
+        """The audio from `at_byte` on holds this text, which follows the text before it.
+
+        A clause that was begun and got no audio was never made.
+        """
+        if not self._ended and at_byte == self._clause_byte:
+            self._text = self._text[: self._clause_char].rstrip()
         separator = " " if self._text and not self._text[-1].isspace() and text[:1].strip() else ""
         self._clause = text
         self._clause_char = len(self._text) + len(separator)

@@ -22,6 +22,10 @@ from .ports import Transcript, TurnHint
 
 DIGITS_PAUSE_S = 2.0
 """Keys pressed this close together are one value (the usual IVR inter-digit time)."""
+LULL_S = 0.1
+"""In so short a gap of speech a reply may be prepared; that speech is over is known later."""
+CATCH_UP_S = 6.0
+"""A turn waits so long for a recogniser that was lost, and for what its successor makes of the same audio."""
 CLEAR_SPEECH_S = 1.0
 """So much speech without any words from the recogniser was not noise: the caller is told."""
 
@@ -65,6 +69,7 @@ class Listening:
         self._endless_onset_s = -1.0
         """Sound that began here lasted for a whole turn without a word: it holds the floor no more."""
         self._digits = ""
+        self._hears_all = True
         self._deadlines: dict[str, float] = {}
 
     @property
@@ -91,11 +96,11 @@ class Listening:
     @property
     def settled_text(self) -> str:
         """The words of the turn, if it would end with them were the silence long enough; else empty."""
-        silent = not self.activity.speaking and not self._digits
-        if not silent or not self._says_something:
+        silent = not self.activity.speaking or self.activity.silence_s >= LULL_S
+        if not silent or self._digits or not self._says_something:
             return ""
         eager = self.words.hint in (TurnHint.EAGER, TurnHint.ENDED)
-        return self.words.text if eager or self.words.final_until(self._heard_until[1]) else ""
+        return self.words.text if eager or self.words.listened_to(self._heard_until[0]) else ""
 
     # -------------------------------------------------------------- evidence
 
@@ -117,6 +122,14 @@ class Listening:
         if transcript.text.strip():
             self._words_at_s = self.activity.media_s
         return True
+
+    def hearing(self, now: float, *, whole: bool) -> None:
+        """The recogniser was lost, or another one has caught up: final words may be as late as that takes."""
+        if whole == self._hears_all:
+            return
+        self._hears_all = whole
+        if "final" in self._deadlines:
+            self._deadlines["final"] = now + self._final_wait_s
 
     def takes(self, digit: str) -> bool:
         """Whether a key means something now: `#` ends a value, and nothing where there is none."""
@@ -142,7 +155,7 @@ class Listening:
             self._deadlines.pop("final", None)
             return None
         if not self.words.final_until(final_until_s):
-            self._deadlines.setdefault("final", now + self._settings.final_timeout_ms / 1000)
+            self._deadlines.setdefault("final", now + self._final_wait_s)
             return None
         self._deadlines.pop("final", None)
         if not self._says_something:
@@ -185,6 +198,10 @@ class Listening:
         self._endpointing.went_on_after(self.activity.onset_s - self._turn_ended_s)
 
     # --------------------------------------------------------------- details
+
+    @property
+    def _final_wait_s(self) -> float:
+        return self._settings.final_timeout_ms / 1000 if self._hears_all else CATCH_UP_S
 
     @property
     def _is_endless(self) -> bool:

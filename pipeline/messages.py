@@ -9,6 +9,7 @@ __all__ = [
     "Message",
     "ModelDelta",
     "ModelRequest",
+    "StartOver",
     "TextDelta",
     "ToolAnswered",
     "ToolRequest",
@@ -103,4 +104,9 @@ class TextDelta:
     """Whether the caller may cut into the reply from here on."""
 
 
-ModelDelta = TextDelta | ToolRequest
+@dataclass(frozen=True, slots=True)
+class StartOver:
+    """Text that was given and is no whole clause yet is void: the answer begins anew."""
+
+
+ModelDelta = TextDelta | ToolRequest | StartOver

@@ -50,6 +50,8 @@ ECHO_OVERDUE_S = 2.0
 """A carrier that does not echo the last mark of a reply this long after its end never will."""
 SHORT_REST_S = 0.3
 """A reply that ends so soon anyway is not cut short."""
+REBUFFER_BYTES = 3 * FRAME_BYTES
+"""A voice that fell behind is heard again from 60 ms on; scraps with gaps between them are worse."""
 UNDERRUN_TOLERANCE_S = 0.002
 """The far end plays whole frames; a message this late is still in time."""
 
@@ -398,10 +400,12 @@ class Playout:
     def _send_audio(self, reply: _Reply, now: float, out: list[Outgoing]) -> None:
         while reply.cursor < len(reply.audio):
             dry = self._horizon <= now
+            waiting = len(reply.audio) - reply.cursor
+            if dry and waiting < REBUFFER_BYTES and self._fell_behind(reply):
+                return
             if dry:
                 self._restart(reply, now, out)
             room = int((self._lead_s - (self._horizon - now)) * BYTES_PER_S)
-            waiting = len(reply.audio) - reply.cursor
             size = min(waiting, FRAME_BYTES if dry else self._message_bytes, room)
             if size < min(waiting, FRAME_BYTES):
                 return
@@ -410,6 +414,11 @@ class Playout:
             out.append(SendAudio(audio, self._horizon))
             self._horizon += size / BYTES_PER_S
             self._mark_if_due(reply, out)
+
+    def _fell_behind(self, reply: _Reply) -> bool:
+        """The voice was too slow for what is played, and has not come to the end of its clause."""
+        whole = reply.finished or (bool(reply.clause_ends) and reply.clause_ends[-1] == len(reply.audio))
+        return reply.started and not self._emptied and not whole
 
     def _restart(self, reply: _Reply, now: float, out: list[Outgoing]) -> None:
         """The far end has nothing to play: what is sent now sounds half a round trip later."""

@@ -20,6 +20,7 @@ __all__ = [
     "Voice",
     "VoiceActivity",
     "VoiceActivityStream",
+    "VoiceStream",
     "VoiceWindow",
     "WordTiming",
     "Workers",
@@ -75,6 +76,8 @@ class TurnHint(enum.Enum):
 
     NONE = "none"
     """It has no opinion."""
+    STARTED = "started"
+    """The caller began to speak, though it may have no words yet."""
     EAGER = "eager"
     """It may be over."""
     RESUMED = "resumed"
@@ -174,13 +177,32 @@ class SpokenAudio:
     """The words whose audio begins in this piece, where the voice knows them."""
 
 
+class VoiceStream(Protocol):
+    """One call's use of a voice: its connection, where the voice needs one."""
+
+    def speak(self, text: str, *, reply: int) -> AsyncIterator[SpokenAudio]:
+        """Yield the speech of one clause or more of a reply, piece by piece; clauses come in order.
+
+        Closing the iterator early takes the rest back: the voice makes no more of it. Raises ProviderError.
+        """
+
+    def reply_over(self, reply: int) -> None:
+        """No more text of this reply comes; never waits."""
+
+    async def run(self) -> None:
+        """Stay connected until cancelled; what goes wrong is raised by `speak`."""
+
+
 class Voice(Protocol):
     """Turns text into speech."""
 
     audio_format: AudioFormat
 
+    def open(self) -> VoiceStream:
+        """Start one call's use of it; never waits."""
+
     def speak(self, text: str) -> AsyncIterator[SpokenAudio]:
-        """Yield the speech of one clause or more, piece by piece. Raises ProviderError."""
+        """Yield the speech of a phrase that belongs to no call. Raises ProviderError."""
 
 
 # ------------------------------------------------------------------- the line

@@ -43,7 +43,7 @@ from .messages import CallerSaid, Message, ToolAnswered
 from .pacing import PacingWheel
 from .phone_keys import KEYS, PROMPT, PhoneKeys, key_tones
 from .playout import Heard
-from .ports import LanguageModel, Line, Voice, Workers
+from .ports import LanguageModel, Line, VoiceStream, Workers
 from .rehearsal import Rehearsal
 from .reply import Reply, ReplyParts
 from .speaker import Speaker
@@ -68,7 +68,7 @@ class Replies:
         assistant: Assistant,
         variables: Mapping[str, str],
         model: LanguageModel,
-        voice: Voice,
+        voice: VoiceStream,
         workers: Workers,
         web_tools: Mapping[str, Executor],
         line: Line,
@@ -193,6 +193,7 @@ class Replies:
             ask_tool=self.tools.ask,
             failed_text=lambda answers: render(self.tools.failed_text(answers), {}, self._variables).text,
             reached=partial(self._journal.reach, number=reply.number),
+            apology=self.filled(self._assistant.apology),
             protect=partial(self._protect, reply),
         )
         try:
@@ -200,6 +201,8 @@ class Replies:
         except Exception:
             await reply.released()  # a preparation that failed has failed only if it was wanted
             raise
+        finally:
+            self._voice.reply_over(reply.number)
         await reply.released()
         if any(request.name in self._closers for request in reply.tool_requests):
             self._feed(CloseWanted("the assistant ended the call", goodbye=not spoke))

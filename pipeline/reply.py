@@ -18,13 +18,23 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
-from offhook.codecs.audio_format import MULAW_8K, converter
-from offhook.config.errors import ProviderError, ProviderTimeout
+from offhook.codecs import g711
+from offhook.codecs.tones import special_information_tone
+from offhook.config.errors import AllProvidersFailed, ProviderError, ProviderTimeout
 
 from .cancellation import cancelled_from_inside
 from .channel import Overflow, Receiver, Sender, open_channel
-from .messages import AgentSaid, Message, ModelRequest, TextDelta, ToolAnswered, ToolRequest, ToolSpec
-from .ports import LanguageModel, Voice
+from .messages import (
+    AgentSaid,
+    Message,
+    ModelRequest,
+    StartOver,
+    TextDelta,
+    ToolAnswered,
+    ToolRequest,
+    ToolSpec,
+)
+from .ports import LanguageModel, VoiceStream
 from .rehearsal import Rehearsal, SpeechSink
 from .segmenter import Segmenter, clauses_of
 
@@ -47,7 +57,8 @@ class ReplyParts:
     """What a reply works with."""
 
     model: LanguageModel
-    voice: Voice
+    voice: VoiceStream
+    """Its audio is mu-law at 8 kHz."""
     speaker: SpeechSink
     specs: tuple[ToolSpec, ...]
     variables: Mapping[str, str]
@@ -57,8 +68,20 @@ class ReplyParts:
     """What is said for these answers where the model has no words; may be empty."""
     reached: Callable[[str], None]
     """Notes a stage of the timeline."""
+    apology: str
+    """Said behind the words of a model that broke off."""
     protect: Callable[[], None]
     """Told before words that must be heard: the caller cannot cut in."""
+
+
+@dataclass(slots=True)
+class _Round:
+    """What one request to the model has brought."""
+
+    segmenter: Segmenter = field(default_factory=Segmenter)
+    said: str = ""
+    requests: list[ToolRequest] = field(default_factory=list)
+    answers: list[ToolAnswered] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -109,13 +132,22 @@ class Reply:
         return bool(self.first_clause) and len(heard) >= len(self.first_clause)
 
     async def say(self, text: str, parts: ReplyParts) -> bool:
-        """Speak a fixed text. False if nothing was to be heard. Raises ProviderError."""
+        """Speak a fixed text; a tone stands for it where nobody can. False if nothing was to be heard.
+
+        Raises ProviderError.
+        """
         self.generated = text
         clauses = clauses_of(text)
         self.first_clause = clauses[0] if clauses else ""
         for clause in clauses:
-            if not await self._speak_clause(clause, parts):
-                break
+            try:
+                if not await self._speak_clause(clause, parts):
+                    break
+            except AllProvidersFailed:
+                if self.begun:
+                    raise
+                self.generated = ""
+                return self.play(g711.encode(special_information_tone()), parts)
         return parts.speaker.finish(self.number)
 
     def play(self, audio: bytes, parts: ReplyParts) -> bool:
@@ -156,35 +188,46 @@ class Reply:
     async def _ask(
         self, messages: tuple[Message, ...], clauses: Sender[str], parts: ReplyParts
     ) -> tuple[str, list[ToolRequest], list[ToolAnswered]]:
-        """One round with the model."""
-        segmenter = Segmenter()
-        said = ""
-        requests: list[ToolRequest] = []
-        answers: list[ToolAnswered] = []
+        """One round with the model; one that breaks off behind whole clauses is apologised for."""
+        round_ = _Round()
+        given = self.generated
+        try:
+            await self._listen_to(round_, messages, clauses, parts)
+        except ProviderError:
+            if self.generated == given and not round_.requests:
+                raise
+            if not round_.requests:
+                await self._give(parts.apology, clauses, parts)
+        return round_.said, round_.requests, round_.answers
+
+    async def _listen_to(
+        self, round_: _Round, messages: tuple[Message, ...], clauses: Sender[str], parts: ReplyParts
+    ) -> None:
         request = ModelRequest(messages, parts.specs, parts.variables)
         async with aclosing(each_within(parts.model.respond(request), DELTA_WAIT_S, "model")) as deltas:
             async for delta in deltas:
                 parts.reached("first_token")
                 self.tokens += 1
-                if isinstance(delta, TextDelta):
+                if isinstance(delta, StartOver):
+                    round_.segmenter, round_.said = Segmenter(), ""
+                elif isinstance(delta, TextDelta):
                     if not delta.interruptible:
                         parts.protect()
-                    said += delta.text
-                    for clause in segmenter.feed(delta.text):
+                    round_.said += delta.text
+                    for clause in round_.segmenter.feed(delta.text):
                         await self._give(clause, clauses, parts)
                 else:
-                    for clause in segmenter.flush():  # whatever leads to a tool is said while it runs
+                    for clause in round_.segmenter.flush():  # what leads to a tool is said while it runs
                         await self._give(clause, clauses, parts)
                     await self.released()
-                    requests.append(delta)
+                    round_.requests.append(delta)
                     self.tool_requests.append(delta)
                     answer = parts.ask_tool(delta)
-                    answers.append(answer)
+                    round_.answers.append(answer)
                     # At once: a reply that is cut into in this round leaves no request unanswered.
                     self.answers.append(answer)
-        for clause in segmenter.flush():
+        for clause in round_.segmenter.flush():
             await self._give(clause, clauses, parts)
-        return said, requests, answers
 
     async def _give(self, clause: str, clauses: Sender[str], parts: ReplyParts) -> None:
         parts.reached("first_clause")
@@ -204,16 +247,15 @@ class Reply:
         speaker = parts.speaker
         if not await speaker.room(self.number) or not speaker.begin_clause(self.number, clause):
             return False
-        convert = converter(parts.voice.audio_format, MULAW_8K)
-        async with aclosing(each_within(parts.voice.speak(clause), PIECE_WAIT_S, "voice")) as pieces:
+        speech = parts.voice.speak(clause, reply=self.number)
+        async with aclosing(each_within(speech, PIECE_WAIT_S, "voice")) as pieces:
             async for piece in pieces:
                 parts.reached("first_audio")
-                if not speaker.append(self.number, convert.feed(piece.audio), piece.words):
+                if not speaker.append(self.number, piece.audio, piece.words):
                     return False
                 await speaker.room(self.number)
-        accepted = speaker.append(self.number, convert.flush())
         speaker.end_clause(self.number)
-        return accepted
+        return True
 
 
 async def each_within(items: AsyncIterator[T], limit_s: float, stage: str) -> AsyncGenerator[T, None]:

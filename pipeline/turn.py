@@ -52,6 +52,7 @@ from .evidence import (
     Evidence,
     Fault,
     Goodbye,
+    Hearing,
     KeysWanted,
     LineClosed,
     News,
@@ -117,6 +118,8 @@ ANSWER_WITHIN_S = 1.0
 """A backchannel so close to the end of a question was the answer to it."""
 FAULTS_IN_A_ROW = 3
 """So many lost replies end the call."""
+DEAF_FOR_S = 3.0
+"""A caller who waits so long for a recogniser to come back is told to."""
 
 
 class TurnTaking:
@@ -129,13 +132,17 @@ class TurnTaking:
         language: str = "en",
         goodbye: str,
         apology: str,
+        one_moment: str = "",
+        handover: str | None = None,
         goodbye_interruptible: bool = True,
         speculates: bool = False,
         endpointing: Endpointing | None = None,
     ) -> None:
         self._settings = settings
         self._book = PhraseBook.of(settings, language)
-        self._goodbye, self._apology = goodbye, apology
+        self._goodbye, self._apology, self._one_moment = goodbye, apology, one_moment
+        self._handover = handover
+        """What is said before the call is handed to somebody else; None: there is nobody."""
         self._goodbye_interruptible = goodbye_interruptible
         self.state = State.IDLE
         self._endpointing = endpointing or Endpointing(
@@ -230,6 +237,8 @@ class TurnTaking:
                 self._on_close_wanted(evidence)
             case Fault():
                 self._on_fault(evidence)
+            case Hearing(whole):
+                self._on_hearing(whole=whole)
             case LineClosed(reason):
                 self._end(reason)
         return self._finish_step()
@@ -471,11 +480,17 @@ class TurnTaking:
         self._closing = wanted
         if not wanted.reopens:
             self._deadlines["close"] = self._now + CLOSE_WITHIN_S
-        if wanted.goodbye and self._goodbye and not isinstance(self._origin, Goodbye):
+        last_words = self._last_words(wanted.reason)
+        if wanted.goodbye and last_words.text and not isinstance(self._origin, Goodbye):
             self._agenda = deque(origin for origin in self._agenda if _is_owed(origin))
-            self._agenda.append(Goodbye(wanted.reason, self._goodbye, self._goodbye_interruptible))
+            self._agenda.append(last_words)
         elif self._reply is None:
             self._end(wanted.reason)
+
+    def _last_words(self, reason: str) -> Goodbye:
+        if reason == "fault" and self._handover is not None:
+            return Goodbye(reason, self._handover, interruptible=False)
+        return Goodbye(reason, self._goodbye, self._goodbye_interruptible)
 
     def _reopen(self) -> None:
         """The caller goes on: a close that may be taken back is."""
@@ -490,11 +505,12 @@ class TurnTaking:
         origin, reply = self._origin, self._reply
         self._faults += 1
         self._actions.append(Decided("fault", fault.reason, fault.stage, reply))
+        given_up = self._faults >= FAULTS_IN_A_ROW or (fault.hopeless and self._handover is not None)
         if fault.reply is None and reply is not None:
             # Deaf, but still able to speak: the reply goes on, the apology follows it.
             self._want(Say(self._apology, "apology"))
-            if self._faults >= FAULTS_IN_A_ROW:
-                self._on_close_wanted(CloseWanted("fault"))
+            if given_up:
+                self._give_up()
             return
         if reply is not None:
             self._contest.end()
@@ -507,10 +523,28 @@ class TurnTaking:
             self._end("fault")
             return
         self._to(State.IDLE, "retry")
-        self._agenda.appendleft(Say(self._apology, "apology"))
-        if self._faults == FAULTS_IN_A_ROW:
-            self._on_close_wanted(CloseWanted("fault"))
+        if given_up:
+            self._give_up()
+        if not (given_up and self._handover):
             self._agenda.appendleft(Say(self._apology, "apology"))
+
+    def _give_up(self) -> None:
+        """Nothing more can be done here; whoever takes the call over is not stopped by the caller's words."""
+        self._on_close_wanted(CloseWanted("fault", reopens=self._handover is None))
+
+    def _on_hearing(self, *, whole: bool) -> None:
+        self._listening.hearing(self._now, whole=whole)
+        if whole:
+            self._deadlines.pop("deaf", None)
+        elif self._one_moment:
+            self._deadlines.setdefault("deaf", self._now + DEAF_FOR_S)
+
+    def _on_long_deafness(self) -> None:
+        """The caller waits for an answer to words that nobody could hear yet."""
+        waits = self.state is State.LISTENING and self._listening.has_said_something
+        if waits and not self._listening.activity.speaking:
+            self._to(State.IDLE, "the recogniser is lost")
+            self._start_reply(Say(self._one_moment, "one-moment"), "the caller waits for a recogniser")
 
     # ------------------------------------------------------------ deadlines
 
@@ -520,6 +554,8 @@ class TurnTaking:
                 self._on_fault(Fault("reply", "no answer in time", self._reply))
             case "silence" if self.state in (State.IDLE, State.LISTENING):
                 self._on_silence()
+            case "deaf":
+                self._on_long_deafness()
             case "close" if self._closing is not None:
                 self._end(self._closing.reason)
             case "max-call":

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from offhook.config.assistant import Assistant
+from offhook.config.assistant import Assistant, ModelChoice
 from offhook.config.intents import LAST_REPLY, RESULT, Intent
 from offhook.config.templates import placeholders, render
 
@@ -50,11 +50,11 @@ class IntentsAgent:
     Instructions are not followed. Implements `LanguageModel`; never raises.
     """
 
-    def __init__(self, assistant: Assistant) -> None:
-        """Learn the examples of the assistant's intents (a few milliseconds)."""
-        self._assistant = assistant
-        self._intents = assistant.model.intents
-        self._understander = Understander(self._intents, assistant.model.floor)
+    def __init__(self, assistant: Assistant, choice: ModelChoice | None = None) -> None:
+        """Learn the examples of the intents (a few milliseconds): those of `choice`, or of the assistant."""
+        self._choice, self._assistant = choice or assistant.model, assistant
+        self._intents = self._choice.intents
+        self._understander = Understander(self._intents, self._choice.floor)
         self._passing = {prompt.text for prompt in assistant.turn_taking.silence_prompts}
         self._passing |= {stage.text for tool in assistant.tools for stage in tool.stages}
         """What is said while nothing is to be said."""
@@ -94,14 +94,14 @@ class IntentsAgent:
         understood = self._understander.understand(request.messages[: index + 1])
         intent, values = understood.intent, dict(understood.values)
         if intent is None:
-            return _Reply(self._filled(self._assistant.model.fallback, {}, request))
+            return _Reply(self._filled(self._choice.fallback, {}, request))
         missing = missing_slot(intent, values)
         if missing is not None:
             return _Reply(self._filled(intent.slots[missing].ask, values, request))
         if LAST_REPLY in intent.reply:
             values[LAST_REPLY] = self._said_last(request.messages[:index])
             if not values[LAST_REPLY]:
-                return _Reply(self._filled(self._assistant.model.fallback, {}, request))
+                return _Reply(self._filled(self._choice.fallback, {}, request))
         reply = self._filled(intent.reply, dict.fromkeys(intent.slots, "") | values, request)
         if intent.tool is None:
             return _Reply(reply, interruptible=intent.interruptible)

@@ -117,6 +117,11 @@ class SileroVoiceActivity:
         """The model is loaded and warm."""
         return self._task is not None and not self._task.done()
 
+    @property
+    def takes_jobs(self) -> bool:
+        """Windows are looked at."""
+        return self.ready
+
     def statistics(self) -> SileroStatistics:
         """Count what has happened so far."""
         return SileroStatistics(self._streams, self._windows, self._batches, self._dropped, self._faults)

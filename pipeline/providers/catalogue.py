@@ -1,0 +1,163 @@
+"""Which provider an assistant file's words mean: builds engines, and says what one needs to be built.
+
+An engine serves all calls of the process. Each vendor is one module beside this one; its SDK is imported
+when the engine starts and not before.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "Built",
+    "Lifecycle",
+    "Making",
+    "candidate_name",
+    "model",
+    "transcriber",
+    "unmet_needs",
+    "voice",
+    "voice_activity",
+]
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Generic, Protocol, TypeVar
+
+from offhook.config.assistant import Assistant, ModelChoice, TranscriberChoice, VoiceChoice
+from offhook.config.errors import ConfigProblem
+from offhook.config.vendors import KEY_VARIABLES, Account
+
+from ..clock import Clock
+from ..ports import LanguageModel, Transcriber, Voice, VoiceActivity, Workers
+from .deepgram import DeepgramTranscriber
+from .elevenlabs import ElevenLabsVoice
+from .embedded.agent import IntentsAgent
+from .embedded.hibari_voice import HibariVoice
+from .embedded.model_pool import ModelPool
+from .embedded.model_process import ModelProcess
+from .embedded.silero import SileroVoiceActivity
+from .embedded.transcriber import WhisperTranscriber
+from .openai import OpenAIModel
+
+T_co = TypeVar("T_co", covariant=True)
+Choice = TranscriberChoice | ModelChoice | VoiceChoice
+
+RECOGNISERS = 1
+"""Processes that recognise; each carries about ten callers who speak at once, and takes a core."""
+
+
+class Lifecycle(Protocol):
+    """What an engine does before its first call and after its last."""
+
+    @property
+    def takes_jobs(self) -> bool:
+        """It was started, and answers at once or after a restart that is under way."""
+        ...
+
+    async def start(self) -> None:
+        """Get ready: load the model, import the SDK. Raises ProviderError.
+
+        A vendor that cannot be reached now is no reason to raise: it may be back when a call needs it.
+        """
+
+    async def close(self) -> None:
+        """Let go of processes and connections; takes at most a few seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Built(Generic[T_co]):
+    """An engine, and what starts and stops it."""
+
+    engine: T_co
+    lifecycle: Lifecycle
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """What engines are made with."""
+
+    clock: Clock
+    account: Callable[[str], Account]
+    """How a vendor is reached, by its name."""
+
+
+class _AlwaysThere:
+    """An engine that is a pure function."""
+
+    takes_jobs = True
+
+    async def start(self) -> None:
+        """Nothing is to be loaded."""
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+def voice_activity(thread: Workers, clock: Clock) -> Built[VoiceActivity]:
+    """Build what tells speech from silence for all calls; it has the thread to itself."""
+    silero = SileroVoiceActivity(thread, clock)
+    return Built(silero, silero)
+
+
+def transcriber(choice: TranscriberChoice, language: str, making: Making) -> Built[Transcriber]:
+    """Build the recogniser of a line of an assistant file."""
+    if choice.provider == "deepgram":
+        deepgram = DeepgramTranscriber(choice, language, making.account("deepgram"), making.clock)
+        return Built(deepgram, deepgram)
+    options = {"model_dir": str(choice.model_dir or "")}
+    pool = ModelPool([ModelProcess("whisper", options, clock=making.clock) for _ in range(RECOGNISERS)])
+    return Built(WhisperTranscriber(pool, making.clock), pool)
+
+
+def model(choice: ModelChoice, assistant: Assistant, making: Making) -> Built[LanguageModel]:
+    """Build the language model of a line of an assistant file."""
+    if choice.provider == "openai":
+        openai = OpenAIModel(choice, making.account("openai"))
+        return Built(openai, openai)
+    return Built(IntentsAgent(assistant, choice), _AlwaysThere())
+
+
+def voice(choice: VoiceChoice, language: str, making: Making) -> Built[Voice]:
+    """Build the voice of a line of an assistant file."""
+    if choice.provider == "elevenlabs":
+        elevenlabs = ElevenLabsVoice(choice, language, making.account("elevenlabs"), making.clock)
+        return Built(elevenlabs, elevenlabs)
+    process = ModelProcess("hibari", {"voice": choice.name, "speed": choice.speed}, clock=making.clock)
+    return Built(HibariVoice(process), process)
+
+
+def candidate_name(choice: Choice) -> str:
+    """Name a provider for logs and events: "deepgram nova-3"."""
+    named = choice.model if isinstance(choice, TranscriberChoice) else choice.name
+    return f"{choice.provider} {named}".strip()
+
+
+def unmet_needs(assistant: Assistant, account: Callable[[str], Account]) -> Iterator[ConfigProblem]:
+    """Say what the assistant's vendors lack here: an extra that is not installed, a key that is not set."""
+    source = f"assistant {assistant.name}"
+    for stage in ("transcriber", "model", "voice"):
+        section = getattr(assistant, stage)
+        for place, choice in ((stage, section), *_fallbacks(stage, section.fallbacks)):
+            if choice.provider in KEY_VARIABLES:
+                for message, fix in _needs_of(choice, account(choice.provider)):
+                    yield ConfigProblem(source, f"{place}.provider", message, fix)
+
+
+def _fallbacks(stage: str, choices: tuple[Choice, ...]) -> Iterator[tuple[str, Choice]]:
+    for index, choice in enumerate(choices):
+        yield f"{stage}.fallbacks.{index}", choice
+
+
+def _needs_of(choice: Choice, account: Account) -> Iterator[tuple[str, str]]:
+    """Yield message and fix."""
+    provider, variable = choice.provider, KEY_VARIABLES[choice.provider]
+    if find_spec(provider) is None:
+        fix = f"Install it: pip install 'offhook[{provider}]'."
+        yield f"`{provider}` needs its SDK, which is not installed.", fix
+    # A server of one's own is given a key of its own, if it wants one at all.
+    served_elsewhere = isinstance(choice, ModelChoice) and (
+        choice.api_key is not None or choice.base_url is not None or account.base_url is not None
+    )
+    if account.key is None and not served_elsewhere:
+        fix = f"Set {variable} in the environment or in .env, or {variable}_FILE to a file that holds it."
+        yield f"`{provider}` needs a key, and {variable} is not set.", fix
