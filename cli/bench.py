@@ -48,6 +48,13 @@ def bench(
     barge_in: Annotated[
         bool, typer.Option("--barge-in", help="A tenth of the callers interrupts the agent every 5 s.")
     ] = False,
+    vendors: Annotated[
+        bool,
+        typer.Option(
+            "--vendors",
+            help="Every call goes through the vendors' clients, to emulators without delay.",
+        ),
+    ] = False,
     uvloop: Annotated[
         bool | None,
         typer.Option("--uvloop/--no-uvloop", help="The event loop (default: uvloop if installed)."),
@@ -68,8 +75,8 @@ def bench(
     from offhook.lab.bench.plan import BenchPlan, choose_cores
     from offhook.lab.bench.run import run_bench
 
-    if barge_in and vad is Vad.off:
-        raise typer.BadParameter("--barge-in needs voice activity; leave --vad off away")
+    if (barge_in or vendors) and vad is Vad.off:
+        raise typer.BadParameter("who interrupts needs voice activity; leave --vad off away")
     if uvloop and find_spec("uvloop") is None:
         raise typer.BadParameter("uvloop is not installed; pip install 'offhook[fast]'")
     plan = BenchPlan(
@@ -80,6 +87,7 @@ def bench(
         engine_audio=engine_audio.value,
         uvloop=find_spec("uvloop") is not None if uvloop is None else uvloop,
         barge_in=barge_in,
+        vendors=0 if vendors else None,
         cores=choose_cores(),
     )
     try:

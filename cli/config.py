@@ -14,7 +14,9 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from offhook.config.assistant import Assistant
     from offhook.config.errors import ConfigProblem
+    from offhook.config.settings import Settings
 
 _TROUBLE = 2
 """Exit code of a page that could not be read or written; 1 is one that has no place for the reference."""
@@ -45,6 +47,7 @@ def check(
     from offhook.config.tool_calls_out import calls_out
 
     problems: list[ConfigProblem] = []
+    settings: Settings | None = None
     try:
         settings = load_settings()
         problems += contradictions(settings)
@@ -57,7 +60,7 @@ def check(
             assistant = load_assistant(file)
             for notice in assistant.notices:
                 typer.echo(f"{file}: note: {notice}")
-            for sentence in calls_out(assistant):
+            for sentence in (*calls_out(assistant), *_lacking_here(assistant, settings)):
                 typer.echo(f"{file}: {sentence}")
         except ConfigError as error:
             problems += error.problems
@@ -66,6 +69,16 @@ def check(
     if problems:
         raise typer.Exit(1)
     typer.echo("All good.")
+
+
+def _lacking_here(assistant: Assistant, settings: Settings | None) -> list[str]:
+    """What would keep this machine from serving it; on another one, where the file may be meant for, not."""
+    from offhook.pipeline.providers.catalogue import unmet_needs
+
+    if settings is None:
+        return []
+    lacking = unmet_needs(assistant, settings.account)
+    return [f"note: not served here: {each.key}: {each.message} {each.fix}" for each in lacking]
 
 
 @app.command()

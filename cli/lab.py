@@ -13,6 +13,9 @@ from typing import Annotated
 
 import typer
 
+from . import trials
+from .vendors import vendors
+
 _TROUBLE = 2
 """Exit code of a round that could not be played; 1 is one in which something was not as wanted."""
 
@@ -29,6 +32,11 @@ class WhichPart(StrEnum):
 @app.callback()
 def _lab() -> None:
     """Measure from the caller's side."""
+
+
+app.command()(trials.losses)
+app.command()(trials.responses)
+app.command()(vendors)
 
 
 @app.command()

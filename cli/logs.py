@@ -29,6 +29,7 @@ def configure_logs(level: int = logging.INFO) -> None:
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
-    # Its notes of connections that open and close would stand beside our own.
-    logging.getLogger("websockets").setLevel(logging.WARNING)
+    # Notes of every connection and request would stand beside our own, some with the names of voices.
+    for library in ("websockets", "httpx", "httpx2", "openai"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["CueTranscriber", "DeafVoiceActivity", "TalkativeModel", "ToneVoice"]
+__all__ = ["AnsweringModel", "Answers", "CueTranscriber", "DeafVoiceActivity", "TalkativeModel", "ToneVoice"]
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+import re
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import numpy as np
 
@@ -18,8 +19,10 @@ from offhook.pipeline.ports import (
     Transcript,
     VoiceActivityStream,
     VoiceWindow,
-    WordTiming,
 )
+from offhook.pipeline.shared_voice import SharedVoiceStream
+
+from .word_stream import word_timings
 
 WORD_S = 0.3
 """Each word of the tone takes so long: 200 words a minute."""
@@ -44,9 +47,13 @@ class ToneVoice:
         self._tone = convert.feed((TONE_PEAK * np.sin(phase)).astype("<i2").tobytes())
         self._quiet = convert.feed(bytes(native.bytes_per_sample * round(WORD_S * audio_format.rate_hz)))
 
+    def open(self) -> SharedVoiceStream:
+        """Start one call's use of it."""
+        return SharedVoiceStream(self.speak)
+
     async def speak(self, text: str) -> AsyncIterator[SpokenAudio]:
         """Yield the tone in pieces, with the place of each word."""
-        words = _word_timings(text)
+        words = word_timings(text, WORD_S)
         last = text.endswith(LAST_WORD)
         sounding_s = (len(words) - last) * WORD_S
         begins_s = 0.0
@@ -78,6 +85,35 @@ class TalkativeModel:
             yield TextDelta(f"{word}{stop} ")
             await asyncio.sleep(0)
         yield TextDelta(LAST_WORD)
+
+
+Answers = Sequence[str] | Callable[[ModelRequest], str | Sequence[ModelDelta]]
+"""The answer to each request in order, the last one again and again; or what makes them."""
+
+
+class AnsweringModel:
+    """Answers as it is told to, word by word; implements `LanguageModel`."""
+
+    def __init__(self, answers: Answers) -> None:
+        """Take the answers; a sequence holds at least one."""
+        self._answers = answers
+        self._asked = 0
+
+    async def respond(self, request: ModelRequest) -> AsyncIterator[ModelDelta]:
+        """Yield the next answer."""
+        for delta in self._answer(request):
+            yield delta
+            await asyncio.sleep(0)
+
+    def _answer(self, request: ModelRequest) -> Sequence[ModelDelta]:
+        if callable(self._answers):
+            answer = self._answers(request)
+        else:
+            answer = self._answers[min(self._asked, len(self._answers) - 1)]
+            self._asked += 1
+        if isinstance(answer, str):
+            return [TextDelta(word) for word in re.findall(r"\S+\s*", answer)]
+        return answer
 
 
 class CueTranscriber:
@@ -153,13 +189,3 @@ class _DeafStream:
 
     def close(self) -> None:
         """Nothing was opened."""
-
-
-def _word_timings(text: str) -> tuple[WordTiming, ...]:
-    timings = []
-    end = 0
-    for number, word in enumerate(text.split()):
-        start = text.index(word, end)
-        end = start + len(word)
-        timings.append(WordTiming(start, end, number * WORD_S, (number + 1) * WORD_S))
-    return tuple(timings)

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-__all__ = ["BenchPlan", "Cores", "EngineAudio", "Failed", "VadChoice", "Window", "choose_cores"]
+__all__ = [
+    "INTERRUPTION",
+    "BenchPlan",
+    "Cores",
+    "EngineAudio",
+    "Failed",
+    "VadChoice",
+    "Window",
+    "choose_cores",
+]
 
 import os
 from dataclasses import dataclass
@@ -13,6 +22,8 @@ EngineAudio = Literal["carrier", "pcm"]
 
 INTERRUPTING_SHARE = 0.1
 """Of the calls, with `barge_in`."""
+INTERRUPTION = "wait, stop please"
+"""What callers say who interrupt the agent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +55,19 @@ class BenchPlan:
     uvloop: bool = True
     barge_in: bool = False
     """A tenth of the calls interrupts the agent every 5 s."""
+    vendors: int | None = None
+    """The port of emulated vendors, through whose clients every call goes; 0: they are to be started.
+
+    Every call interrupts the agent then, and only words stop it.
+    """
     cores: Cores | None = None
     """Where the processes are pinned; None leaves it to the system."""
 
     @property
     def interrupting_calls(self) -> int:
         """How many calls interrupt the agent."""
+        if self.vendors is not None:
+            return self.calls
         return max(1, round(self.calls * INTERRUPTING_SHARE)) if self.barge_in else 0
 
 

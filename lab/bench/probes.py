@@ -27,6 +27,7 @@ from offhook.pipeline.ports import CallControl, Line
 
 from .histogram import DelayHistogram
 from .stamp import STAMP_BYTES, read_stamp, stamp
+from .vendor_probes import VendorProbes
 
 LAG_EVERY_S = 0.01
 SHORTEST_STAMPED = 160
@@ -109,9 +110,10 @@ class ProbedLine:
 class ProbedFactory:
     """Makes conversations that are measured."""
 
-    def __init__(self, factory: CallFactory, figures: ServedFigures) -> None:
+    def __init__(self, factory: CallFactory, figures: ServedFigures, vendors: VendorProbes) -> None:
         self._factory = factory
         self._figures = figures
+        self._vendors = vendors
         self.logs: list[CallLog] = []
 
     @property
@@ -131,6 +133,7 @@ class ProbedFactory:
     ) -> LiveCall:
         """Make one. Raises what the real factory raises."""
         self.logs.append(log)
+        line, log = self._vendors.begin(line, log)
         call = self._factory.create(
             call_sid=call_sid,
             assistant=assistant,

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["BenchResult", "Delay", "result_of"]
 
 import platform
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,9 +15,14 @@ from .far_end import NS_PER_BYTE, LoadFigures
 from .histogram import DelayHistogram
 from .plan import BenchPlan
 from .probes import ServedFigures
+from .vendor_probes import VendorFigures
 
 DELAY_LIMIT_MS = 20.0
 """In 99 of 100 frames or messages, on the way in and on the way out."""
+ANSWER_LIMIT_MS = 25.0
+OWN_LIMIT_MS, OWN_P99_LIMIT_MS = 3.0, 15.0
+CLEAR_LIMIT_MS, CLEAR_P99_LIMIT_MS = 1.0, 5.0
+"""With vendors that answer at once: in half, and in 99 of 100 of all cases."""
 TALK_SHARE = 0.7
 """The agents must have spoken for this part of the time, or it was no load."""
 OTHERS_LIMIT_PERCENT = 10.0
@@ -39,6 +45,40 @@ class Delay:
 
     def __str__(self) -> str:
         return f"p50 {self.p50_ms:.2f}   p99 {self.p99_ms:.2f}   max {self.max_ms:.2f} ms"
+
+
+@dataclass(frozen=True, slots=True)
+class AddedLatency:
+    """What bridge and vendors' clients add to vendors that answer at once."""
+
+    answers: int
+    answer: Delay
+    """From the end of a turn to the first frame written."""
+    own: Delay
+    """Of that, outside the vendors' clients."""
+    clears: int
+    clear: Delay
+    """From a partial to the `clear` written."""
+
+    @classmethod
+    def of(cls, figures: VendorFigures) -> AddedLatency:
+        """Sum the histograms up."""
+        return cls(
+            figures.answer.count,
+            Delay.of(figures.answer),
+            Delay.of(figures.own),
+            figures.clear.count,
+            Delay.of(figures.clear),
+        )
+
+    def faults(self) -> Iterator[tuple[bool, str]]:
+        """What was promised: whether it was kept, and what to say if not."""
+        yield self.answers > 0 and self.clears > 0, "no turn was answered, or no answer was cut into"
+        yield self.answer.p50_ms <= ANSWER_LIMIT_MS, f"an answer takes {self.answer.p50_ms:.1f} ms in p50"
+        yield self.own.p50_ms <= OWN_LIMIT_MS, f"the bridge adds {self.own.p50_ms:.2f} ms in p50"
+        yield self.own.p99_ms <= OWN_P99_LIMIT_MS, f"the bridge adds {self.own.p99_ms:.1f} ms in p99"
+        yield self.clear.p50_ms <= CLEAR_LIMIT_MS, f"a clear takes {self.clear.p50_ms:.2f} ms in p50"
+        yield self.clear.p99_ms <= CLEAR_P99_LIMIT_MS, f"a clear takes {self.clear.p99_ms:.1f} ms in p99"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +111,8 @@ class BenchResult:
     load_cpu_percent: float
     load_lateness: Delay
     rules: dict[str, int]
+    added: AddedLatency | None = None
+    """What was added to the vendors' own time, if calls went through their clients."""
 
     @property
     def faults(self) -> tuple[str, ...]:
@@ -89,9 +131,10 @@ class BenchResult:
                 f"{self.interruptions - self.answered_interruptions} interruptions did not silence the agent",
             ),
             (
-                self.talk_share >= TALK_SHARE,
+                self.talk_share >= TALK_SHARE or self.added is not None,
                 f"the agents spoke for {self.talk_share:.0%} of the time only",
             ),
+            *(() if self.added is None else self.added.faults()),
         )
         return tuple(fault for kept, fault in checks if not kept)
 
@@ -162,14 +205,20 @@ class BenchResult:
             "lost": f"{self.frames_lost} frames, {self.calls_lost} calls",
             "agents spoke": f"{self.talk_share:.0%} of the time",
         }
-        if self.plan.barge_in:
+        if self.plan.interrupting_calls:
             silenced = f"{self.answered_interruptions} of {self.interruptions} silenced the agent"
             rows["interruptions"] = f"{silenced}, {self.fell_silent}"
+        if (added := self.added) is not None:
+            rows["turn to answer"] = f"{added.answer}   ({added.answers}, first frame written)"
+            rows["the bridge's own"] = f"{added.own}   (outside the vendors' clients)"
+            rows["partial to clear"] = f"{added.clear}   ({added.clears})"
         rows["load generator"] = f"{self.load_cpu_percent:.0f} % of its core, late {self.load_lateness}"
         return rows
 
 
-def result_of(plan: BenchPlan, load: LoadFigures, served: ServedFigures) -> BenchResult:
+def result_of(
+    plan: BenchPlan, load: LoadFigures, served: ServedFigures, vendors: VendorFigures | None = None
+) -> BenchResult:
     """Put the two sides' figures together."""
     frames_out = load.bytes_in_window / FRAME_BYTES
     pairs = (served.frames_in_window + frames_out) / 2
@@ -196,6 +245,7 @@ def result_of(plan: BenchPlan, load: LoadFigures, served: ServedFigures) -> Benc
         load_cpu_percent=100 * load.cpu_share,
         load_lateness=Delay.of(load.lateness),
         rules=served.rules,
+        added=None if plan.vendors is None or vendors is None else AddedLatency.of(vendors),
     )
 
 

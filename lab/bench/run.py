@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ from .load_process import CallsUp, Finished, place_calls
 from .plan import BenchPlan, Failed, Window
 from .report import BenchResult, result_of
 from .served_process import Finish, Ready, Served, serve_calls
+from .vendor_process import VendorsReady, emulate_vendors
 
 Word = TypeVar("Word")
 
@@ -33,6 +35,9 @@ def run_bench(plan: BenchPlan, *, say: Callable[[str], None] = lambda _: None) -
     # One core is to be measured; a linear-algebra library with threads of its own would use them all.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with ExitStack() as stack:
+        if plan.vendors == 0:
+            vendors = stack.enter_context(_process(emulate_vendors, plan))
+            plan = replace(plan, vendors=_next(vendors, VendorsReady, START_WITHIN_S).port)
         server = stack.enter_context(_process(serve_calls, plan))
         port = _next(server, Ready, START_WITHIN_S).port
         say(f"placing {plan.calls} calls")
@@ -47,9 +52,11 @@ def run_bench(plan: BenchPlan, *, say: Callable[[str], None] = lambda _: None) -
         loaded = _next(load, Finished, plan.seconds + ANSWER_WITHIN_S).figures
         load.send(None)
         server.send(Finish())
-        served = _next(server, Served, ANSWER_WITHIN_S).figures
+        served = _next(server, Served, ANSWER_WITHIN_S)
         server.send(None)
-        return result_of(plan, loaded, served)
+        if plan.vendors is not None:
+            vendors.send(None)
+        return result_of(plan, loaded, served.figures, served.vendors)
 
 
 @contextmanager

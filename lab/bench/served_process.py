@@ -16,24 +16,28 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 import structlog
+from pydantic import SecretStr
 
 from offhook.bridge.call_factory import ConversationFactory
 from offhook.bridge.pool_workers import PoolWorkers
 from offhook.bridge.server import Server
 from offhook.codecs.audio_format import MULAW_8K, PCM_16K, PCM_24K
-from offhook.config.assistant import Assistant
+from offhook.config.assistant import Assistant, Model, Transcriber, Voice
 from offhook.config.errors import OffhookError
 from offhook.config.settings import Settings
-from offhook.config.turn_taking import TurnTaking
+from offhook.config.vendors import Account
 from offhook.pipeline.call import Engines
 from offhook.pipeline.clock import LoopClock
+from offhook.pipeline.line_up import alone
 from offhook.pipeline.ports import VoiceActivity
 
 from ..scripted_engines import CueTranscriber, DeafVoiceActivity, TalkativeModel, ToneVoice
-from .plan import BenchPlan, Failed, Window
+from ..trials.engines import trial_engines
+from .plan import INTERRUPTION, BenchPlan, Failed, Window
 from .probes import LagProbe, ProbedFactory, ServedFigures, core_busy_s, resident_bytes
+from .vendor_probes import VendorFigures, VendorProbes
+from .vendor_process import KEY
 
-INTERRUPTION = "wait, stop please"
 CALLS_GONE_WITHIN_S = 5.0
 
 
@@ -54,6 +58,7 @@ class Served:
     """What was found out."""
 
     figures: ServedFigures
+    vendors: VendorFigures
 
 
 def serve_calls(plan: BenchPlan, orders: Connection) -> None:
@@ -89,21 +94,22 @@ class _Served:
         self._plan = plan
         self._orders = orders
         self._figures = ServedFigures()
+        self._probes = VendorProbes(lambda: self._figures.measuring)
 
     async def run(self) -> None:
         """Serve until the other side has nothing more to say."""
         clock = LoopClock(asyncio.get_running_loop())
         async with AsyncExitStack() as stack:
             workers = await stack.enter_async_context(PoolWorkers())
-            engines = await self._engines(stack, workers, clock)
             assistant = _assistant(self._plan)
+            engines = await self._engines(stack, workers, clock, assistant)
             conversations = ConversationFactory(
                 clock=clock,
                 assistants=lambda _: assistant,
-                engines=lambda _: engines,
+                engines=lambda _: engines if self._plan.vendors is None else self._probes.engines(engines),
                 is_ready=lambda: True,
             )
-            factory = ProbedFactory(conversations, self._figures)
+            factory = ProbedFactory(conversations, self._figures, self._probes)
             server = Server(_settings(self._plan), factory, clock)
             port = await server.start("127.0.0.1", 0)
             stack.push_async_callback(server.stop)
@@ -126,7 +132,7 @@ class _Served:
                         event.data.get("underruns", 0) for log in factory.logs for event in log.events
                     )
                     self._figures.rules = dict(server.state.counters)
-                    self._orders.send(Served(self._figures))
+                    self._orders.send(Served(self._figures, self._probes.figures))
                 case _:
                     return
 
@@ -146,14 +152,27 @@ class _Served:
         figures.resident_loaded = resident_bytes()
         figures.calls_at_end = len(server.state.registry.live())
 
-    async def _engines(self, stack: AsyncExitStack, workers: PoolWorkers, clock: LoopClock) -> Engines:
+    async def _engines(
+        self, stack: AsyncExitStack, workers: PoolWorkers, clock: LoopClock, assistant: Assistant
+    ) -> Engines:
         plan = self._plan
+        if plan.vendors is not None:
+            vendor_engines = trial_engines(
+                assistant,
+                lambda vendor: _account(plan, vendor),
+                clock,
+                voice_activity=await _voice_activity(plan, stack, clock),
+                workers=workers,
+            )
+            return await stack.enter_async_context(vendor_engines)
         pcm = plan.engine_audio == "pcm"
         return Engines(
             voice_activity=await _voice_activity(plan, stack, clock),
-            transcriber=CueTranscriber(PCM_16K if pcm else MULAW_8K, INTERRUPTION if plan.barge_in else ""),
-            model=TalkativeModel(),
-            voice=ToneVoice(PCM_24K if pcm else MULAW_8K),
+            transcribers=alone(
+                CueTranscriber(PCM_16K if pcm else MULAW_8K, INTERRUPTION if plan.barge_in else ""), clock
+            ),
+            models=alone(TalkativeModel(), clock),
+            voices=alone(ToneVoice(PCM_24K if pcm else MULAW_8K), clock),
             workers=workers,
         )
 
@@ -191,10 +210,25 @@ async def _calls_gone(server: Server) -> None:
 
 def _assistant(plan: BenchPlan) -> Assistant:
     """One that nobody can hang up on by being silent."""
-    turn_taking = TurnTaking(
-        barge_in="pause" if plan.barge_in else "off", silence_prompts=(), silence_hangup_s=3600
+    barge_in = "partial" if plan.vendors is not None else "pause" if plan.barge_in else "off"
+    turn_taking = {"barge_in": barge_in, "silence_prompts": (), "silence_hangup_s": 3600}
+    stages = (
+        {}
+        if plan.vendors is None
+        else {
+            "transcriber": Transcriber(provider="deepgram"),
+            "model": Model(provider="openai"),
+            "voice": Voice(provider="elevenlabs", name="bench"),
+        }
     )
-    return Assistant(name="bench", turn_taking=turn_taking, goodbye="")
+    return Assistant.model_validate(
+        {"name": "bench", "turn_taking": turn_taking, "goodbye": "", "one_moment": "", **stages}
+    )
+
+
+def _account(plan: BenchPlan, vendor: str) -> Account:
+    path = "/v1" if vendor == "openai" else ""
+    return Account(SecretStr(KEY), f"http://127.0.0.1:{plan.vendors}{path}")
 
 
 def _settings(plan: BenchPlan) -> Settings:

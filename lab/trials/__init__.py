@@ -1,0 +1,1 @@
+"""Trials of whole calls through the vendors' clients against emulated vendors."""
