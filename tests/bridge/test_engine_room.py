@@ -1,19 +1,395 @@
-"""The engines of one process: what a call gets of them, and what is left when they are closed."""
+"""The engines of one process: what a call gets of them, and what is left when nobody needs them."""
 
 from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from bridge_rig import loop_clock
 from call_rig import assistant_from
+from fake_catalogue import FakeCatalogue
+from fake_engines import InlineWorkers
 from web_rig import RUN
 
 from offhook.bridge.engine_room import EngineRoom
 from offhook.bridge.pool_workers import PoolWorkers
-from offhook.config.errors import ToolError
+from offhook.bridge.shared_engine import RETRY_S, START_WITHIN_S
+from offhook.config.assistant import Assistant
+from offhook.config.errors import ConfigError, ConfigProblem, ProviderError, Refused, ToolError
+from offhook.config.vendors import Account
+from offhook.pipeline.call import Engines
+from offhook.pipeline.providers.catalogue import candidate_name
 
-pytestmark = pytest.mark.realtime
+DOWN = ProviderError("voice", "it is down")
+BACKED: dict[str, Any] = {
+    "name": "Backed",
+    "goodbye": "Goodbye.",
+    "transcriber": {"provider": "deepgram", "model": "nova-3", "fallbacks": [{"provider": "embedded"}]},
+    "model": {"provider": "openai", "name": "gpt", "fallbacks": [{"fallback": "Sorry."}]},
+    "voice": {"provider": "elevenlabs", "name": "anna", "fallbacks": [{"provider": "embedded"}]},
+}
 
 
+def no_account(vendor: str) -> Account:
+    return Account()
+
+
+class Rig:
+    """A room with fake engines, and the assistants that are served."""
+
+    def __init__(self) -> None:
+        self.catalogue = FakeCatalogue()
+        self.served: list[Assistant] = []
+        self.room = EngineRoom(
+            loop_clock(),
+            InlineWorkers(),
+            InlineWorkers(),
+            account=no_account,
+            served=lambda: self.served,
+            catalogue=self.catalogue,
+        )
+
+    def ready(self) -> bool:
+        return self.room.ready
+
+    def serve(self, **fields: Any) -> Assistant:
+        """Have this assistant, and no other one, served from now on."""
+        assistant = assistant_from(**fields)
+        self.served = [assistant]
+        return assistant
+
+    def nothing_is_closed_that_is_held(self, calls: list[Engines]) -> None:
+        voices = [[self.catalogue.behind[voice.engine] for voice in call.voices] for call in calls]
+        assert all(voices)
+        assert all(voice.closes == 0 for of_call in voices for voice in of_call), "a call's voice was closed"
+
+    async def warm(self, **fields: Any) -> Assistant:
+        assistant = self.serve(**fields)
+        await self.room.warm(assistant)
+        return assistant
+
+
+@asynccontextmanager
+async def engine_room() -> AsyncIterator[Rig]:
+    """A room that is closed in the end, and has left nothing then."""
+    before = asyncio.all_tasks()
+    rig = Rig()
+    try:
+        yield rig
+    finally:
+        await rig.room.close()
+    assert asyncio.all_tasks() == before, "the room left tasks behind"
+    assert rig.catalogue.open == []
+
+
+def names(engines: Engines) -> list[list[str]]:
+    return [
+        [each.name for each in line_up] for line_up in (engines.transcribers, engines.models, engines.voices)
+    ]
+
+
+# ------------------------------------------------------------------------ warming
+
+
+async def test_a_warm_room_serves_every_engine_of_the_assistant_in_its_order() -> None:
+    async with engine_room() as rig:
+        assert not rig.ready()
+        assistant = await rig.warm(**BACKED)
+        assert rig.ready()
+        assert names(rig.room.engines(assistant)) == [
+            ["deepgram nova-3", "embedded"],
+            ["openai gpt", "embedded"],
+            ["elevenlabs anna", "embedded heart"],
+        ]
+
+
+async def test_stock_phrases_are_spoken_by_every_voice_before_the_first_call() -> None:
+    async with engine_room() as rig:
+        stock = rig.room.engines(await rig.warm(**BACKED)).stock
+        assert stock.get("elevenlabs anna", "Goodbye.")
+        assert stock.get("embedded heart", "Goodbye.")
+
+
+async def test_assistants_that_ask_for_the_same_share_it() -> None:
+    async with engine_room() as rig:
+        one, other = assistant_from(**BACKED), assistant_from(**{**BACKED, "instructions": "Be brief."})
+        rig.served = [one, other]
+        await asyncio.gather(rig.room.warm(one), rig.room.warm(other), rig.room.warm(one))
+        assert all(len(attempts) == 1 for attempts in rig.catalogue.attempts.values())
+        shared = [rig.room.engines(each).voices[0].engine for each in (one, other)]
+        assert shared[0] is shared[1]
+
+
+async def test_voices_that_differ_in_anything_never_share_a_name() -> None:
+    async with engine_room() as rig:
+        assistant = await rig.warm(voice={"fallbacks": [{"speed": 1.5}, {"speed": 1.5}, {"speed": 0.8}]})
+        engines = rig.room.engines(assistant)
+        assert names(engines)[2] == ["embedded heart", "embedded heart #2", "embedded heart #3"]
+
+
+async def test_a_room_that_was_not_warmed_refuses_and_warms_meanwhile() -> None:
+    async with engine_room() as rig:
+        assistant = rig.serve()
+        for _ in range(3):
+            with pytest.raises(Refused, match="engines_not_ready"):
+                rig.room.engines(assistant)
+        await asyncio.sleep(2)
+        assert rig.room.engines(assistant)
+        assert rig.catalogue.attempts["embedded"] == [rig.catalogue.attempts["embedded"][0]]
+
+
+async def test_what_is_lacking_is_told_and_nothing_is_started() -> None:
+    async with engine_room() as rig:
+        rig.catalogue.unmet["Backed"] = ConfigProblem("assistant", "voice.provider", "needs a key.")
+        assistant = rig.serve(**BACKED)
+        with pytest.raises(ConfigError, match=r"voice\.provider"):
+            await rig.room.warm(assistant)
+        with pytest.raises(ConfigError):
+            rig.room.engines(assistant)
+        assert rig.catalogue.built == []
+
+
+# ------------------------------------------------------------- engines that do not start
+
+
+async def test_a_fallback_that_does_not_start_is_left_out_until_it_does() -> None:
+    async with engine_room() as rig:
+        rig.catalogue.broken["embedded heart"] = DOWN
+        assistant = await rig.warm(**BACKED)
+        assert rig.ready()
+        assert names(rig.room.engines(assistant))[2] == ["elevenlabs anna"]
+        rig.catalogue.broken.clear()
+        for _ in range(4 * int(RETRY_S)):
+            rig.room.engines(assistant)
+            await asyncio.sleep(0.5)
+        assert names(rig.room.engines(assistant))[2] == ["elevenlabs anna", "embedded heart"]
+        first, second = rig.catalogue.attempts["embedded heart"]
+        assert RETRY_S <= second - first <= RETRY_S + 2
+        assert rig.room.engines(assistant).stock.get("embedded heart", "Goodbye.")
+
+
+async def test_a_fallback_serves_while_the_preferred_one_does_not_start() -> None:
+    async with engine_room() as rig:
+        for name in ("elevenlabs anna", "deepgram nova-3", "openai gpt"):
+            rig.catalogue.broken[name] = DOWN
+        assistant = await rig.warm(**BACKED)
+        assert rig.ready()
+        assert names(rig.room.engines(assistant)) == [["embedded"], ["embedded"], ["embedded heart"]]
+
+
+async def test_a_stage_without_an_engine_is_an_error_and_is_tried_again_at_every_call() -> None:
+    async with engine_room() as rig:
+        rig.catalogue.broken["embedded heart"] = DOWN
+        assistant = rig.serve()
+        with pytest.raises(ProviderError, match="it is down"):
+            await rig.room.warm(assistant)
+        assert not rig.ready()
+        for _ in range(2):
+            with pytest.raises(Refused):
+                rig.room.engines(assistant)
+            await asyncio.sleep(1.5)
+        assert len(rig.catalogue.attempts["embedded heart"]) == 3
+        rig.catalogue.broken.clear()
+        with pytest.raises(Refused):
+            rig.room.engines(assistant)
+        await asyncio.sleep(1.5)
+        assert rig.room.engines(assistant)
+        assert rig.ready()
+
+
+async def test_what_failed_to_start_is_closed_and_built_anew() -> None:
+    async with engine_room() as rig:
+        rig.catalogue.broken["embedded heart"] = DOWN
+        with pytest.raises(ProviderError):
+            await rig.warm()
+        (failed,) = (each for each in rig.catalogue.built if each.name == "embedded heart")
+        assert failed.closes == 1
+        rig.catalogue.broken.clear()
+        await rig.room.warm(rig.served[0])
+        assert failed.starts == 1
+
+
+async def test_an_sdk_that_breaks_in_its_own_way_is_a_failed_start_too() -> None:
+    async with engine_room() as rig:
+        rig.catalogue.broken["elevenlabs anna"] = RuntimeError("key sk_secret is bad")
+        with pytest.raises(ProviderError) as caught:
+            await rig.warm(voice={"provider": "elevenlabs", "name": "anna"})
+        assert caught.value.reason == "RuntimeError"
+
+
+async def test_a_start_that_hangs_has_an_end() -> None:
+    async with engine_room() as rig:
+        rig.catalogue.seconds["embedded"] = 1e9
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(ProviderError, match="not started within"):
+            await rig.warm()
+        assert asyncio.get_running_loop().time() - began == pytest.approx(START_WITHIN_S, abs=1)
+
+
+async def test_an_engine_that_takes_no_jobs_any_more_is_left_out() -> None:
+    async with engine_room() as rig:
+        assistant = await rig.warm(**BACKED)
+        anna = next(each for each in rig.catalogue.built if each.name == "elevenlabs anna")
+        anna.takes_jobs = False
+        assert names(rig.room.engines(assistant))[2] == ["embedded heart"]
+        assert rig.ready()
+        for each in rig.catalogue.built:
+            each.takes_jobs = False
+        assert not rig.ready()
+        with pytest.raises(Refused):
+            rig.room.engines(assistant)
+        for each in rig.catalogue.built:
+            each.takes_jobs = True
+        assert rig.room.engines(assistant)
+
+
+async def test_a_voice_that_cannot_speak_in_advance_is_no_reason_not_to_serve() -> None:
+    async with engine_room() as rig:
+        rig.catalogue.mute.add("elevenlabs anna")
+        rig.catalogue.speaking_s["embedded heart"] = 1e6
+        assistant = await rig.warm(**BACKED)
+        stock = rig.room.engines(assistant).stock
+        assert stock.by_any("Goodbye.") is None
+        rig.catalogue.mute.clear()
+        await asyncio.sleep(RETRY_S)
+        rig.room.engines(assistant)
+        await asyncio.sleep(2)
+        assert stock.get("elevenlabs anna", "Goodbye.")
+
+
+# --------------------------------------------------------------------------- edits
+
+
+async def test_the_first_call_after_an_edit_is_served_at_once_if_its_engines_are_there() -> None:
+    async with engine_room() as rig:
+        await rig.warm(**BACKED)
+        edited = rig.serve(**{**BACKED, "goodbye": "See you."})
+        stock = rig.room.engines(edited).stock
+        await asyncio.sleep(2)
+        assert stock.get("elevenlabs anna", "See you.")
+
+
+async def test_edits_leave_nothing_behind() -> None:
+    async with engine_room() as rig:
+        for step in range(40):
+            assistant = await rig.warm(voice={"speed": 0.8 + step / 100})
+            rig.room.engines(assistant)
+            await asyncio.sleep(0.2)
+        assert rig.catalogue.open == ["embedded", "embedded heart", "listening"]
+        assert len(rig.catalogue.built) == 42
+
+
+async def test_an_engine_is_not_closed_while_a_call_has_it() -> None:
+    async with engine_room() as rig:
+        held = rig.room.engines(await rig.warm(voice={"provider": "elevenlabs", "name": "anna"}))
+        edited = await rig.warm(voice={"provider": "elevenlabs", "name": "bert"})
+        rig.room.engines(edited)
+        await asyncio.sleep(1)
+        assert "elevenlabs anna" in rig.catalogue.open
+        del held
+        gc.collect()
+        rig.room.engines(edited)
+        await asyncio.sleep(1)
+        assert rig.catalogue.open == ["elevenlabs bert", "embedded", "listening"]
+
+
+async def test_an_engine_that_is_being_started_for_an_edit_that_was_taken_back_is_closed() -> None:
+    async with engine_room() as rig:
+        first = await rig.warm()
+        rig.catalogue.seconds["elevenlabs anna"] = 50
+        with pytest.raises(Refused):
+            rig.room.engines(rig.serve(voice={"provider": "elevenlabs", "name": "anna"}))
+        await asyncio.sleep(1)
+        assert "elevenlabs anna" in rig.catalogue.open
+        rig.served = [first]
+        rig.room.engines(first)
+        await asyncio.sleep(1)
+        assert rig.catalogue.open == ["embedded", "embedded heart", "listening"]
+
+
+async def test_an_assistant_that_others_stand_beside_keeps_its_engines() -> None:
+    async with engine_room() as rig:
+        many = [assistant_from(voice={"provider": "elevenlabs", "name": f"v{n}"}) for n in range(40)]
+        rig.served = many
+        await asyncio.gather(*map(rig.room.warm, many))
+        assert all(rig.room.engines(each) for each in many)
+        assert len(rig.catalogue.built) == 42
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_whatever_is_edited_called_and_broken_the_room_keeps_what_is_used_and_no_more(
+    seed: int,
+) -> None:
+    chance, voices = random.Random(seed), ["anna", "bert", "cleo"]
+    calls: list[Engines] = []
+    async with engine_room() as rig:
+        rig.serve()
+        for _ in range(120):
+            match chance.choice(("edit", "call", "call", "call", "end", "break", "mend", "wait")):
+                case "edit":
+                    preferred, *others = chance.sample(voices, chance.randint(1, 3))
+                    fallbacks = [{"provider": "elevenlabs", "name": name} for name in others]
+                    rig.serve(voice={"provider": "elevenlabs", "name": preferred, "fallbacks": fallbacks})
+                case "call":
+                    with contextlib.suppress(Refused):
+                        calls.append(rig.room.engines(rig.served[0]))
+                case "end" if calls:
+                    calls.pop(chance.randrange(len(calls)))
+                case "break":
+                    rig.catalogue.broken[f"elevenlabs {chance.choice(voices)}"] = DOWN
+                case "mend":
+                    rig.catalogue.broken.clear()
+                case _:
+                    await asyncio.sleep(chance.choice((0.0, 0.5, 1.0, 5.0, 40.0)))
+            rig.nothing_is_closed_that_is_held(calls)
+        calls.clear()
+        gc.collect()
+        rig.catalogue.broken.clear()
+        with contextlib.suppress(Refused):
+            rig.room.engines(rig.served[0])
+        await asyncio.sleep(RETRY_S + 5)
+        rig.room.engines(rig.served[0])
+        await asyncio.sleep(5)
+        expected = {candidate_name(choice) for choice in rig.served[0].voice.choices}
+        assert set(rig.catalogue.open) == {*expected, "embedded", "listening"}
+        assert len(rig.catalogue.open) == len(expected) + 2, "an engine is there twice"
+
+
+# ------------------------------------------------------------------------- closing
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.5, 1.0, 1.005])
+async def test_a_room_may_be_closed_while_it_is_warmed(after_s: float) -> None:
+    rig = Rig()
+    before = asyncio.all_tasks()
+    warming = asyncio.create_task(rig.room.warm(rig.serve(**BACKED)))
+    await asyncio.sleep(after_s)
+    await rig.room.close()
+    await asyncio.wait((warming,))
+    assert asyncio.all_tasks() == before
+    assert rig.catalogue.open == []
+    with pytest.raises(Refused):
+        rig.room.engines(assistant_from())
+
+
+async def test_warming_that_is_given_up_takes_nobody_else_along() -> None:
+    async with engine_room() as rig:
+        assistant = rig.serve()
+        impatient, patient = (asyncio.create_task(rig.room.warm(assistant)) for _ in range(2))
+        await asyncio.sleep(0.5)
+        impatient.cancel()
+        await patient
+        assert impatient.cancelled()
+        assert rig.room.engines(assistant)
+
+
+@pytest.mark.realtime
 async def test_a_call_gets_what_carries_out_its_tools_until_the_room_is_closed() -> None:
     assistant = assistant_from(
         goodbye="",
@@ -29,8 +405,11 @@ async def test_a_call_gets_what_carries_out_its_tools_until_the_room_is_closed()
             },
         ],
     )
+
     async with PoolWorkers() as workers, PoolWorkers(threads=1) as voice_activity_thread:
-        room = EngineRoom(loop_clock(), workers, voice_activity_thread)
+        room = EngineRoom(
+            loop_clock(), workers, voice_activity_thread, account=no_account, served=lambda: [assistant]
+        )
         await room.warm(assistant)
         tools = room.engines(assistant).web_tools
         await room.close()

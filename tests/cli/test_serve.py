@@ -16,6 +16,7 @@ from offhook.bridge.app import _say_bad_edit
 from offhook.cli import app
 from offhook.cli.logs import configure_logs
 from offhook.config.errors import ConfigError, ConfigProblem
+from offhook.config.vendors import KEY_VARIABLES
 
 runner = CliRunner()
 
@@ -24,7 +25,7 @@ runner = CliRunner()
 def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No settings of this machine's count, and no logging stays configured."""
     monkeypatch.chdir(tmp_path)
-    for name in ("PORT", "HOST", "PUBLIC_URL", "TWILIO_AUTH_TOKEN"):
+    for name in ("PORT", "HOST", "PUBLIC_URL", "TWILIO_AUTH_TOKEN", *KEY_VARIABLES.values()):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("offhook.cli.logs.configure_logs", lambda: None)
 
@@ -74,6 +75,52 @@ def test_check_and_serve_agree_about_a_token_without_an_address() -> None:
     assert code == 1
     assert "PUBLIC_URL: is not set" in output
     assert "All good" not in output
+
+
+VENDORS = """
+name: Order line
+transcriber: {provider: deepgram}
+voice: {fallbacks: [{provider: elevenlabs, name: anna}]}
+"""
+
+
+def test_vendors_without_their_keys_stop_the_start_with_a_sentence_for_each(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(VENDORS)
+    code, output = run("serve", "--assistant", str(file), "--port", "0")
+    assert code == 2
+    assert output.splitlines() == [
+        f"assistant Order line: {place}: `{vendor}` needs a key, and {variable} is not set. "
+        f"Set {variable} in the environment or in .env, or {variable}_FILE to a file that holds it."
+        for place, vendor, variable in (
+            ("transcriber.provider", "deepgram", "DEEPGRAM_API_KEY"),
+            ("voice.fallbacks.0.provider", "elevenlabs", "ELEVENLABS_API_KEY"),
+        )
+    ]
+
+
+def test_a_file_can_be_checked_on_a_machine_without_the_keys(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(VENDORS)
+    code, output = run("config", "check", str(file))
+    assert code == 0
+    assert output.count("a.yaml: note: not served here: ") == 2
+    assert (
+        "voice.fallbacks.0.provider: `elevenlabs` needs a key, and ELEVENLABS_API_KEY is not set." in output
+    )
+    assert "All good." in output
+    keys = dict.fromkeys(KEY_VARIABLES.values(), "s3cret")
+    code, output = run("config", "check", str(file), **keys)
+    assert (code, "not served here" in output, "s3cret" in output) == (0, False, False)
+
+
+def test_settings_that_cannot_be_read_are_told_and_the_file_is_checked_all_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(VENDORS + "turn_takin: {}\n")
+    code, output = run("config", "check", str(file), PORT="x")
+    assert code == 1
+    assert "PORT: is not a whole number." in output
+    assert "turn_takin" in output
 
 
 def test_an_address_without_a_token_is_noted() -> None:

@@ -50,6 +50,18 @@ def test_a_server_takes_address_and_secret_from_the_environment() -> None:
         assert server.secret.get_secret_value() == "s3cret"
 
 
+def test_a_model_and_its_fallbacks_take_address_and_key_from_the_environment() -> None:
+    own = {"provider": "openai", "base_url": "${URL}/v1", "api_key": "${WORD}"}
+    assistant = parsed({"model": {**own, "fallbacks": [own]}}, URL="https://example.com", WORD="s3cret")
+    for model in assistant.model.choices:
+        assert model.base_url == "https://example.com/v1"
+        assert model.api_key is not None
+        assert model.api_key.get_secret_value() == "s3cret"
+    assert "s3cret" not in repr(assistant)
+    told = problems_of({"model": {**own, "fallbacks": [own]}}, URL="https://example.com")
+    assert set(told) == {"model.api_key", "model.fallbacks.0.api_key"}
+
+
 def test_a_secret_is_in_no_text_of_the_assistant() -> None:
     assistant = parsed({"tools": [TOOL]}, SHOP_KEY="s3cret", SHOP="west")
     for text in (repr(assistant), str(assistant), assistant.model_dump_json(), str(assistant.model_dump())):

@@ -134,11 +134,100 @@ def test_errors_name_the_place_as_it_was_written() -> None:
     } <= set(keys)
 
 
-def test_11labs_is_elevenlabs() -> None:
-    assert "`elevenlabs`" in keys_of({"name": "x", "voice": {"provider": "11labs"}})["voice.provider"]
+def test_the_assistant_of_a_hosted_platform_is_read_with_its_vendors() -> None:
+    assistant = parse_assistant(
+        {
+            "name": "Support",
+            "firstMessage": "Hi, how can I help?",
+            "serverUrl": "https://example.com/hook",
+            "serverUrlSecret": "hush",
+            "transcriber": {
+                "provider": "deepgram",
+                "model": "nova-2",
+                "language": "en",
+                "smartFormat": True,
+                "endpointing": 255,
+                "keyterm": ["Parcel Post"],
+            },
+            "model": {
+                "provider": "openai",
+                "model": "gpt-4o-mini",
+                "temperature": 0.7,
+                "maxTokens": 250,
+                "messages": [{"role": "system", "content": "Be brief."}],
+            },
+            "voice": {
+                "provider": "11labs",
+                "voiceId": "21m00Tcm4TlvDq8ikWAM",
+                "model": "eleven_turbo_v2_5",
+                "stability": 0.5,
+                "similarityBoost": 0.75,
+                "optimizeStreamingLatency": 3,
+            },
+        },
+        "a.json",
+    )
+    assert (assistant.transcriber.provider, assistant.transcriber.model) == ("deepgram", "nova-2")
+    assert assistant.transcriber.keyterms == ("Parcel Post",)
+    assert (assistant.model.provider, assistant.model.name, assistant.model.max_tokens) == (
+        "openai",
+        "gpt-4o-mini",
+        250,
+    )
+    assert assistant.instructions == "Be brief."
+    assert (assistant.voice.provider, assistant.voice.name) == ("elevenlabs", "21m00Tcm4TlvDq8ikWAM")
+    assert assistant.voice.optimize_streaming_latency == 3
+    assert "voice.provider: 11labs is read as elevenlabs." in assistant.notices
+    assert "model.model is read as model.name." in assistant.notices
+    assert not any("no effect" in notice for notice in assistant.notices)
 
 
-@pytest.mark.parametrize("odd", [None, 3, "text", [], {"endpointing": 300}])
+def test_fallbacks_are_read_in_the_same_names() -> None:
+    assistant = parse_assistant(
+        {
+            "name": "x",
+            "voice": {"fallbacks": [{"provider": "11labs", "voiceId": "abc", "similarityBoost": 0.5}]},
+            "model": {"fallbacks": [{"provider": "openai", "model": "gpt-4o", "maxTokens": 9}]},
+            "transcriber": {"fallbacks": [{"provider": "deepgram", "smartFormat": False}]},
+        },
+        "a.json",
+    )
+    voice, model = assistant.voice.fallbacks[0], assistant.model.fallbacks[0]
+    assert (voice.provider, voice.name, voice.similarity_boost) == ("elevenlabs", "abc", 0.5)
+    assert (model.name, model.max_tokens) == ("gpt-4o", 9)
+    assert not assistant.transcriber.fallbacks[0].smart_format
+    assert "voice.fallbacks.0.provider: 11labs is read as elevenlabs." in assistant.notices
+    assert "voice.fallbacks.0.voiceId is read as voice.fallbacks.0.name." in assistant.notices
+
+
+def test_a_fallback_plan_is_the_list_of_fallbacks() -> None:
+    plan = {"voices": [{"provider": "11labs", "voiceId": "abc"}]}
+    data = {"name": "x", "voice": {"fallbackPlan": plan}}
+    assert parse_assistant(data, "a").voice.fallbacks[0].name == "abc"
+    wrong = {"name": "x", "voice": {"fallbackPlan": {"voices": [{"provider": "11labs", "voiceId": 3}]}}}
+    assert set(keys_of(wrong)) == {"voice.fallbackPlan.voices.0.voiceId"}
+    more = {"name": "x", "transcriber": {"fallbackPlan": {"transcribers": [], "autoFallback": {}}}}
+    assert set(keys_of(more)) == {"transcriber.fallbackPlan"}
+
+
+def test_a_model_of_ones_own_speaks_the_protocol_at_its_address() -> None:
+    url = "http://127.0.0.1:11434/v1"
+    data = {"name": "x", "model": {"provider": "custom-llm", "url": url, "model": "llama3.2"}}
+    model = parse_assistant(data, "a").model
+    assert (model.provider, model.base_url, model.name) == ("openai", url, "llama3.2")
+    lost = {"name": "x", "model": {"provider": "custom-llm", "model": "llama3.2"}}
+    assert "`url`" in keys_of(lost)["model.provider"]
+
+
+def test_two_foreign_names_of_one_field_are_an_error() -> None:
+    twice = {"name": "x", "voice": {"voiceId": "heart", "voice_id": "heart"}}
+    assert "same field" in keys_of(twice)["voice.voice_id"]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [None, 3, "text", [], {"endpointing": 300}, {"fallbackPlan": 3}, {"fallbacks": [3, {"provider": []}]}],
+)
 @pytest.mark.parametrize("section", ["turn_taking", "transcriber", "model", "voice", "server", "tools"])
 def test_sections_of_the_wrong_kind_are_told_not_raised(section: str, odd: object) -> None:
     with contextlib.suppress(ConfigError):

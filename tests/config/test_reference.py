@@ -56,6 +56,12 @@ def test_a_section_is_linked_to_its_own_table() -> None:
     assert heading_anchor("`model.intents[]`") == "modelintents"
 
 
+def test_a_fallback_is_told_to_be_like_what_it_stands_behind() -> None:
+    table = assistant_reference()
+    assert "each as `voice`, without `fallbacks` | empty |" in row(table, "voice.fallbacks")
+    assert "fallbacks[]" not in table
+
+
 def test_hosted_names_are_told_but_where_they_lie_in_lists() -> None:
     table = assistant_reference()
     assert "| `voice.voiceId` | `voice.name` |" in table

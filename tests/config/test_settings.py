@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -12,6 +14,7 @@ from pydantic import ValidationError
 from offhook.config.errors import ConfigError, ConfigProblem
 from offhook.config.settings import Settings, load_settings, with_options
 from offhook.config.settings_checks import contradictions, notices
+from offhook.config.vendors import KEY_VARIABLES
 
 
 def problems_of(environ: dict[str, str], env_file: Path | None = None) -> dict[str, ConfigProblem]:
@@ -37,9 +40,11 @@ def test_every_variable_reaches_its_field() -> None:
             "TWILIO_AUTH_TOKEN": "token",
             "TWILIO_PHONE_NUMBER": "+15551234567",
             "DEEPGRAM_API_KEY": "d",
+            "DEEPGRAM_BASE_URL": "https://api.eu.deepgram.com/",
             "OPENAI_API_KEY": "o",
             "OPENAI_BASE_URL": "http://127.0.0.1:1234/v1",
             "ELEVENLABS_API_KEY": "e",
+            "ELEVENLABS_BASE_URL": "https://api.eu.residency.elevenlabs.io",
             "WEBHOOK_URL": "https://example.com/events?team=1",
             "WEBHOOK_SECRET": "w",
             "REDIS_URL": "redis://:pw@localhost/0",
@@ -57,6 +62,12 @@ def test_every_variable_reaches_its_field() -> None:
     assert settings.twilio_auth_token.get_secret_value() == "token"
     assert settings.webhook_url == "https://example.com/events?team=1"
     assert settings.openai_base_url == "http://127.0.0.1:1234/v1"
+    assert settings.account("openai").base_url == "http://127.0.0.1:1234/v1"
+    assert settings.account("deepgram").base_url == "https://api.eu.deepgram.com"
+    assert settings.account("elevenlabs").base_url == "https://api.eu.residency.elevenlabs.io"
+    key = settings.account("elevenlabs").key
+    assert key is not None
+    assert key.get_secret_value() == "e"
     assert settings.redis_url is not None
     assert settings.redis_url.get_secret_value() == "redis://:pw@localhost/0"
     assert settings.insecure
@@ -331,3 +342,27 @@ def test_a_token_needs_a_public_url_and_the_other_way_round_is_noted() -> None:
     insecure = load_settings({**token, "OFFHOOK_INSECURE": "1"}, None)
     assert contradictions(insecure) == []
     assert "nobody signed" in notices(insecure)[0]
+
+
+def test_no_text_of_the_settings_holds_a_secret() -> None:
+    names = [name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)]
+    settings = Settings.model_validate({name: f"s3cret-{name}" for name in names})
+    accounts = [settings.account(vendor) for vendor in KEY_VARIABLES]
+    assert len(names) >= 6
+    for text in (
+        repr(settings),
+        str(settings),
+        str(settings.model_dump()),
+        settings.model_dump_json(),
+        repr(accounts),
+        f"{accounts}",
+        json.dumps(structlog.processors.KeyValueRenderer()(None, "info", {"settings": settings})),
+    ):
+        assert "s3cret" not in text
+
+
+@pytest.mark.parametrize("name", ["DEEPGRAM_BASE_URL", "OPENAI_BASE_URL", "ELEVENLABS_BASE_URL"])
+@pytest.mark.parametrize("address", ["api.example.com", "wss://api.example.com", "https://"])
+def test_an_address_of_a_vendor_that_is_none_is_told_with_an_example(name: str, address: str) -> None:
+    problem = problems_of({name: address})[name]
+    assert problem.fix.startswith("Write it as https://")

@@ -11,12 +11,19 @@ from typing import Any
 
 import pytest
 from call_rig import CallRig, assistant_from, running_call
-from fake_engines import says
+from fake_engines import InlineWorkers, ScriptedModel, says
 
 from offhook.bridge.registry import CallEntry
 from offhook.config.errors import ToolError
+from offhook.lab.memory_call import MemoryCall
+from offhook.lab.spelled_speech import LevelVoiceActivity, SpelledVoice, SpellingTranscriber, spell
+from offhook.pipeline.breaker import CircuitBreaker
+from offhook.pipeline.call import Engines
+from offhook.pipeline.clock import LoopClock
+from offhook.pipeline.line_up import Candidate, LineUp, alone
 from offhook.pipeline.messages import CallerSaid, ModelDelta, ModelRequest, TextDelta, ToolRequest
-from offhook.pipeline.ports import CallEvent
+from offhook.pipeline.pacing import PacingWheel
+from offhook.pipeline.ports import CallEvent, LanguageModel
 from offhook.pipeline.timeline import STAGES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "events.md").read_text()
@@ -111,7 +118,7 @@ async def cut_in(rig: CallRig, text: str, seconds: float) -> None:
 async def silent_call() -> Sequence[CallEvent]:
     """A model that fails once, then a caller who says nothing."""
     async with running_call(answerer=says("All right.")) as rig:
-        rig.model.fails = 1
+        rig.model.fails = 2
         await rig.sleep(0.5)
         await rig.caller_says("hello there")
         await rig.sleep(60)
@@ -133,10 +140,53 @@ async def hesitant_call() -> Sequence[CallEvent]:
         return rig.log.events
 
 
+async def deaf_call() -> Sequence[CallEvent]:
+    """A recogniser that is away for seconds while the caller waits, and later says nothing."""
+    async with running_call(answerer=says("All right.")) as rig:
+        await rig.sleep(0.5)
+        rig.caller_begins("where is my order", 1.2)
+        await rig.sleep(1.0)
+        rig.transcriber.fails, rig.transcriber.fails_after_s = 4, 1.2
+        rig.transcriber.streams[-1].breaks.set()
+        await rig.sleep(15.0)
+        rig.transcriber.streams[-1].silent = True
+        for _ in range(5):
+            await rig.caller_says("are you still there", 1.0)
+            await rig.sleep(0.16)
+        await rig.agent_starts()
+        return rig.log.events
+
+
+async def backed_call() -> Sequence[CallEvent]:
+    """A model that is slow, then lost, with another one behind it."""
+    loop = asyncio.get_running_loop()
+    clock = LoopClock(loop, loop.time)
+    slow, good = ScriptedModel(says("Olive.")), ScriptedModel(says("Lemon."))
+    slow.first_token_s, slow.fails = 1.8, 1
+    models: LineUp[LanguageModel] = (
+        Candidate("slow", slow, CircuitBreaker(clock)),
+        Candidate("good", good, CircuitBreaker(clock)),
+    )
+    engines = Engines(
+        LevelVoiceActivity(),
+        alone(SpellingTranscriber(), clock),
+        models,
+        alone(SpelledVoice(), clock),
+        InlineWorkers(),
+    )
+    good.first_token_s = 1.0
+    async with MemoryCall(assistant_from(), engines, clock, PacingWheel(clock)) as call:
+        await asyncio.sleep(0.5)
+        call.say(spell("anchor basket"))
+        await asyncio.sleep(8.0)
+        return call.events
+
+
 @pytest.fixture
 async def events() -> Sequence[CallEvent]:
     """What these calls logged."""
-    return (*await busy_call(), *await silent_call(), *await hesitant_call())
+    calls = (busy_call(), silent_call(), hesitant_call(), deaf_call(), backed_call())
+    return [event for call in calls for event in await call]
 
 
 async def test_every_event_and_field_is_documented_and_all_that_is_documented_happens(

@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 
 from offhook.cli import app
 from offhook.cli.config import references_by_topic
-from offhook.config.assistant_loading import parse_assistant
 from offhook.config.reference import refreshed
 from offhook.config.settings import Settings
+from offhook.config.vendors import FIELDS, KEY_VARIABLES
 from offhook.pipeline.evidence import State
 from offhook.pipeline.turn import TRANSITIONS
 
@@ -66,10 +66,8 @@ def test_a_page_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 def not_used_yet(page: str) -> set[str]:
     """The names in the paragraph that says what has no effect."""
-    text = (ROOT / "docs" / page).read_text()
-    _, _, rest = text.partition("ot used yet")
-    paragraph = rest.split("\n\n## ")[0].split("Each `provider`")[0]
-    return set(re.findall(r"`([A-Za-z_.]+)`", paragraph)) - {".env"}
+    _, _, rest = (ROOT / "docs" / page).read_text().partition("ot used yet")
+    return set(re.findall(r"`([A-Za-z_.]+)`", rest.split("\n\n## ")[0])) - {".env"}
 
 
 def sources() -> str:
@@ -79,34 +77,35 @@ def sources() -> str:
 
 def test_settings_without_effect_are_told_and_no_others() -> None:
     code = sources()
+    of_vendors = {f"{vendor}_{name}" for vendor in KEY_VARIABLES for name in ("api_key", "base_url")}
+    assert "settings.account" in code
     unused = {name for name in Settings.model_fields if not re.search(rf"\bsettings\.{name}\b", code)}
 
-    assert not_used_yet("settings.md") == {name.upper() for name in unused}
+    assert not_used_yet("settings.md") == {name.upper() for name in unused - of_vendors}
 
 
-def test_keys_without_effect_are_told() -> None:
-    code = sources()
-    for key in not_used_yet("assistant.md"):
-        owner, _, name = key.rpartition(".")
-        assert not re.search(rf"\b{owner or 'assistant'}\.{name}\b", code), f"{key} has an effect"
+def test_the_table_of_vendors_names_the_fields_that_each_of_them_honours() -> None:
+    _, _, rest = (ROOT / "docs" / "assistant.md").read_text().partition("## Vendors and fallbacks")
+    rows = re.findall(r"^\| (\S*) ?\| (`\w+`[^|]*) \| `(\w+)` \| ([^|]+) \| ([^|]+) \|$", rest, re.MULTILINE)
+    stage, told = "", {}
+    for named, provider, extra, key, fields in rows:
+        stage = named.strip("`") or stage
+        vendor = provider.split("`")[1]
+        assert extra == vendor
+        assert key.split("`")[1:2] == ([KEY_VARIABLES[vendor]] if vendor in KEY_VARIABLES else [])
+        told[stage, vendor, "Flux" in provider] = frozenset(re.findall(r"`(\w+)`", fields))
 
-
-def test_a_key_that_the_page_says_is_not_used_is_noted_or_harmless() -> None:
-    told = " ".join(
-        parse_assistant(
-            {
-                "name": "x",
-                "server": {"url": "https://example.com"},
-                "model": {"temperature": 0.5, "max_tokens": 9},
-                "voice": {"stability": 0.5, "similarity_boost": 0.5, "optimize_streaming_latency": 1},
-            },
-            "x",
-        ).notices
-    )
-    noted = {key for key in not_used_yet("assistant.md") if key in told}
-    assert not_used_yet("assistant.md") - noted == {
-        "transcriber.model",
-        "transcriber.smart_format",
-        "model.name",
-        "voice.model",
+    assert told == {
+        (stage, name.split()[0], name.endswith("flux")): fields
+        for stage, providers in FIELDS.items()
+        for name, fields in providers.items()
     }
+
+
+def test_the_page_on_settings_names_every_address_of_a_vendor() -> None:
+    _, _, rest = (ROOT / "docs" / "settings.md").read_text().partition("## Vendors")
+    told = re.findall(
+        r"^\| `(\w+_BASE_URL)` \| `https://[^`]+` \|", rest.partition("## All")[0], re.MULTILINE
+    )
+
+    assert told == [f"{vendor.upper()}_BASE_URL" for vendor in KEY_VARIABLES]

@@ -26,6 +26,7 @@ from offhook.pipeline.providers.embedded.hibari_voice import HibariVoice
 from offhook.pipeline.providers.embedded.jobs import HeardWord
 from offhook.pipeline.providers.embedded.model_process import ModelProcess
 from offhook.pipeline.segmenter import clauses_of
+from offhook.pipeline.shared_voice import SharedVoiceStream
 
 TEXT = "We ship every order within one business day. Standard delivery takes three days."
 RENDITION = Rendition(TEXT, tuple(WordSpan(0.4 * index, 0.4 * index + 0.3) for index in range(13)))
@@ -103,6 +104,9 @@ class SteadyVoice:
     """A voice of 0.1 s a letter that says nothing for a dash."""
 
     audio_format = MULAW_8K
+
+    def open(self) -> SharedVoiceStream:
+        return SharedVoiceStream(self.speak)
 
     async def speak(self, text: str) -> AsyncIterator[SpokenAudio]:
         words = [

@@ -32,6 +32,8 @@ HEAVY = (
     "websockets",
     "yaml",
 )
+VENDOR_SDKS = ("deepgram", "elevenlabs", "httpx", "httpx2", "openai", "twilio")
+SERVER_IMPORT_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -108,10 +110,28 @@ def test_every_package_folder_has_a_rule(folders: frozenset[str]) -> None:
     assert folders == set(MAY_IMPORT)
 
 
-def test_the_command_line_starts_without_the_heavy_packages() -> None:
-    code = "import sys, offhook.cli; print(*sorted(sys.modules))"
+def _imported_by(modules: str) -> set[str]:
+    """What is imported along with these modules, in a process of its own."""
+    code = f"import sys, {modules}; print(*sorted(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=20
     )
+    return set(done.stdout.split())
 
-    assert set(done.stdout.split()) & set(HEAVY) == set()
+
+def test_the_command_line_starts_without_the_heavy_packages() -> None:
+    assert _imported_by("offhook.cli") & {*HEAVY, *VENDOR_SDKS} == set()
+
+
+def test_a_server_is_put_together_without_any_sdk_of_a_vendor() -> None:
+    assert _imported_by("offhook.cli, offhook.bridge.app") & set(VENDOR_SDKS) == set()
+
+
+@pytest.mark.realtime
+def test_the_server_is_imported_within_a_second_of_cpu() -> None:
+    code = "import time, offhook.bridge.app; print(time.process_time())"
+    command = [sys.executable, "-c", code]
+    told = [subprocess.run(command, capture_output=True, check=True, timeout=60).stdout for _ in range(3)]
+    times = [float(text) for text in told]
+
+    assert min(times) < SERVER_IMPORT_S

@@ -104,6 +104,32 @@ def test_a_voice_that_is_slower_than_speech_counts_underruns_only_inside_the_rep
     assert playout.counters.underruns == 1
 
 
+def test_a_voice_that_fell_behind_is_heard_again_from_60_ms_on() -> None:
+    playout = Playout()
+    playout.begin(1)
+    playout.begin_clause(1, "one two")
+    playout.append(1, bytes(160))
+    playout.due(0.0)
+    for tick in range(2):  # 20 ms of speech every 200 ms
+        playout.append(1, bytes(160))
+        assert audio_in(playout.due(0.2 * (tick + 1))) == b""
+    playout.append(1, bytes(160))
+    assert len(audio_in(playout.due(0.6))) == 480
+    assert playout.counters.underruns == 1
+
+
+def test_the_end_of_a_slow_clause_is_not_held_back() -> None:
+    playout = Playout()
+    playout.begin(1)
+    playout.begin_clause(1, "one")
+    playout.append(1, bytes(160))
+    playout.due(0.0)
+    playout.append(1, bytes(100))
+    assert audio_in(playout.due(0.2)) == b""
+    playout.end_clause(1)
+    assert len(audio_in(playout.due(0.22))) == 100
+
+
 def test_the_last_mark_ends_the_reply() -> None:
     playout = Playout()
     reply_of(playout, 0.5)

@@ -11,6 +11,7 @@ from call_rig import assistant_from
 
 from offhook.bridge.engine_room import EngineRoom
 from offhook.bridge.pool_workers import THREADS, PoolWorkers
+from offhook.config.vendors import Account
 from offhook.pipeline.ports import VoiceWindow
 
 pytestmark = pytest.mark.realtime
@@ -25,7 +26,13 @@ async def test_voice_activity_hears_while_every_thread_runs_a_blocking_tool() ->
     clock = loop_clock()
     assistant = assistant_from(first_message="", goodbye="", apology="", turn_taking={"silence_prompts": []})
     async with PoolWorkers() as workers, PoolWorkers(threads=1) as voice_activity_thread:
-        room = EngineRoom(clock, workers, voice_activity_thread)
+        room = EngineRoom(
+            clock,
+            workers,
+            voice_activity_thread,
+            account=lambda vendor: Account(),
+            served=lambda: [assistant],
+        )
         await room.warm(assistant)
         engines = room.engines(assistant)
         arrived: list[float] = []

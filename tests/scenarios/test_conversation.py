@@ -113,7 +113,7 @@ async def test_a_recogniser_without_words_gets_an_apology() -> None:
 
 async def test_a_model_that_fails_gets_an_apology_and_the_next_turn_works() -> None:
     async with running_call(assistant_from(apology="Sorry, please repeat."), says("Here you are.")) as rig:
-        rig.model.fails = 1
+        rig.model.fails = 2
         await rig.sleep(0.5)
         await rig.caller_says("Give it to me")
         await rig.agent_starts()

@@ -11,7 +11,7 @@ import pytest
 from call_laws import LAWS, Unlawful
 from random_call import Program, Step, play
 
-from offhook.pipeline import history, reply
+from offhook.pipeline import history, model_failover, reply
 from offhook.pipeline.call import Call
 from offhook.pipeline.ear import Ear
 from offhook.pipeline.evidence import DigitPressed, State, StateChanged
@@ -169,6 +169,7 @@ def _nothing_that_was_cut_counts(patch: Patch) -> None:
 def _no_deadlines(patch: Patch) -> None:
     patch.setattr(TurnTaking, "next_deadline", None)
     patch.setattr(reply, "DELTA_WAIT_S", 1e6)
+    patch.setattr(model_failover, "ALONE_S", 1e6)
 
 
 MUTATIONS["every_turn_is_answered"] = (

@@ -326,7 +326,7 @@ async def test_a_reply_that_goes_on_waits_for_a_line_that_is_congested() -> None
 
 async def test_two_turns_of_which_the_first_got_no_answer_are_told_as_one() -> None:
     async with lawful_call(assistant_from(apology="word181."), model) as rig:
-        rig.model.fails = 1
+        rig.model.fails = 2
         rig.voice.first_audio_s = 0.4
         await rig.sleep(0.5)
         await rig.caller_says("what is the policy", 1.0)
@@ -360,7 +360,7 @@ async def test_a_model_that_breaks_off_in_the_middle_of_its_words_is_a_fault(
         await rig.caller_says("what is the policy", 1.0)
         await rig.agent_starts()
         await rig.sleep(9.0)
-        assert "word181 word182." in rig.heard_replies()
+        assert any("word181 word182." in heard for heard in rig.heard_replies())
 
 
 class Broken(list[ModelDelta | float]):

@@ -125,7 +125,7 @@ async def test_a_tool_of_a_reply_that_was_dropped_never_runs() -> None:
 
 async def test_a_preparation_that_fails_is_a_fault_only_if_it_was_wanted() -> None:
     async with running_call(answerer=says("All right.")) as rig:
-        rig.model.fails = 1
+        rig.model.fails = 2
         await rig.sleep(0.5)
         await rig.caller_says("where is")
         await rig.sleep(0.42)
@@ -138,7 +138,7 @@ async def test_a_preparation_that_fails_is_a_fault_only_if_it_was_wanted() -> No
 
 async def test_a_wanted_preparation_that_failed_is_apologised_for() -> None:
     async with running_call(answerer=says("All right.")) as rig:
-        rig.model.fails = 1
+        rig.model.fails = 2
         await rig.sleep(0.5)
         await rig.caller_says("where is my order")
         await rig.agent_starts()

@@ -263,7 +263,7 @@ async def test_a_telling_that_the_model_failed_in_is_tried_once_more() -> None:
         await rig.sleep(0.5)
         await rig.caller_says("Where is my order?")
         await rig.agent_starts()
-        rig.model.fails = 1
+        rig.model.fails = 2
         await rig.agent_is_silent(for_s=3)
         assert rig.heard_replies()[-2:] == ["Sorry about that.", "It comes on Day 1 as it seems."]
         assert not unanswered(rig)

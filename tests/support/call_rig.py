@@ -23,6 +23,7 @@ from offhook.config.assistant import Assistant
 from offhook.config.assistant_loading import parse_assistant
 from offhook.pipeline.call import Call, Engines
 from offhook.pipeline.clock import LoopClock
+from offhook.pipeline.line_up import alone
 from offhook.pipeline.pacing import PacingWheel
 from offhook.pipeline.ports import CallEvent
 
@@ -56,9 +57,18 @@ class CallRig:
     model_type: type[ScriptedModel] = ScriptedModel
     voice_type: type[ScriptedVoice] = ScriptedVoice
 
-    def __init__(self, assistant: Assistant, answerer: Answerer, *, latency_s: float = 0.02) -> None:
+    def __init__(
+        self,
+        assistant: Assistant,
+        answerer: Answerer,
+        *,
+        latency_s: float = 0.02,
+        engines: Engines | None = None,
+    ) -> None:
+        """Engines that are given take the place of all the scripted ones; the caller `plays` then."""
         loop = asyncio.get_running_loop()
         self.clock = LoopClock(loop, loop.time)
+        self.began_s = self.clock.now()
         self.line = FakeLine(self.clock, latency_s)
         self.control = FakeControl()
         self.log = EventList()
@@ -70,7 +80,14 @@ class CallRig:
         self.call = Call(
             assistant=assistant,
             variables={"from": "+15550100"},
-            engines=Engines(self.voice_activity, self.transcriber, self.model, self.voice, InlineWorkers()),
+            engines=engines
+            or Engines(
+                self.voice_activity,
+                alone(self.transcriber, self.clock),
+                alone(self.model, self.clock),
+                alone(self.voice, self.clock),
+                InlineWorkers(),
+            ),
             line=self.line,
             control=self.control,
             events=self.log,
@@ -80,6 +97,7 @@ class CallRig:
         self.line.on_mark = self.call.mark
         self.media_s = 0.0
         self._sound_until_s = 0.0
+        self._recording = bytearray()
         self._silent_uplink = False
 
     # ------------------------------------------------------------ the caller
@@ -92,7 +110,9 @@ class CallRig:
             if not self._silent_uplink:
                 loud = self.media_s + FRAME_S / 2 < self._sound_until_s
                 self.media_s += FRAME_S
-                self.call.audio(SOUND if loud else QUIET, round(self.media_s * 1000))
+                frame = bytes(self._recording[:FRAME_BYTES]).ljust(FRAME_BYTES, QUIET[:1])
+                del self._recording[:FRAME_BYTES]
+                self.call.audio(SOUND if loud else frame, round(self.media_s * 1000))
             number += 1
             await self.clock.sleep_until(started + number * FRAME_S)
 
@@ -106,6 +126,11 @@ class CallRig:
         if text:
             self.transcriber.said.append(Utterance(self.media_s, self.media_s + seconds, text, confidence))
         self._sound_until_s = max(self._sound_until_s, self.media_s + seconds)
+
+    async def plays(self, mulaw: bytes) -> None:
+        """Let the caller's side send this audio; returns at its last sound."""
+        self._recording += mulaw
+        await self.sleep(len(mulaw) / 8000)
 
     def uplink_stalls(self, stalled: bool) -> None:
         """Frames stop coming, or come again."""
@@ -152,10 +177,19 @@ def assistant_from(**fields: Any) -> Assistant:
 
 @asynccontextmanager
 async def running_call(
-    assistant: Assistant | None = None, answerer: Answerer | None = None, *, latency_s: float = 0.02
+    assistant: Assistant | None = None,
+    answerer: Answerer | None = None,
+    *,
+    latency_s: float = 0.02,
+    engines: Engines | None = None,
 ) -> AsyncIterator[CallRig]:
-    """Run a call until the block ends; whatever it left behind fails the test."""
-    rig = CallRig(assistant or assistant_from(), answerer or says("All right."), latency_s=latency_s)
+    """Run a call until the block ends; whatever it left behind fails the test.
+
+    Whoever gives the engines looks after what they leave.
+    """
+    rig = CallRig(
+        assistant or assistant_from(), answerer or says("All right."), latency_s=latency_s, engines=engines
+    )
     before = asyncio.all_tasks()
     call = asyncio.create_task(rig.call.run())
     pump = asyncio.create_task(rig.pump())
@@ -167,5 +201,5 @@ async def running_call(
         async with asyncio.timeout(2):
             await call
         await asyncio.gather(pump, return_exceptions=True)
-    assert asyncio.all_tasks() == before, "the call left tasks behind"
+    assert engines is not None or asyncio.all_tasks() == before, "the call left tasks behind"
     assert rig.voice_activity.open_streams == 0

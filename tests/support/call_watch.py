@@ -13,9 +13,9 @@ from fake_engines import WORD_S
 
 from offhook.pipeline.call import EVIDENCE_LIMIT
 from offhook.pipeline.channel import Overflow, Sender, open_channel
-from offhook.pipeline.ear import REPLAY_BYTES
 from offhook.pipeline.evidence import State
 from offhook.pipeline.ports import CallEvent
+from offhook.pipeline.replay import MOST_BYTES
 from offhook.pipeline.speaker import AHEAD_S
 from offhook.pipeline.turn import AGENDA_LIMIT, TRANSITIONS
 
@@ -171,7 +171,7 @@ def what_waits(rig: WatchedRig) -> Iterator[tuple[str, float, float]]:
     yield "what the agent wants to say", len(turns._agenda), AGENDA_LIMIT
     yield "audio that waits, in s", playout.waiting_s, WAITING_S + rig.heard_within_s
     yield "marks on their way", len(playout._marks), MARKS_LIMIT
-    yield "audio for a recogniser that was lost", len(call._ear._replay), 2 * REPLAY_BYTES
+    yield "audio for a recogniser that was lost", call._ear._recogniser.kept_bytes, MOST_BYTES
     for sender in rig.channels:
         yield "a channel", sender.statistics().depth, sender.statistics().limit
 

@@ -12,6 +12,7 @@ from offhook.config.errors import ProviderError
 from offhook.pipeline.clock import Clock
 from offhook.pipeline.messages import ModelDelta, ModelRequest, TextDelta
 from offhook.pipeline.ports import SpokenAudio, Transcript, VoiceWindow, WordTiming
+from offhook.pipeline.shared_voice import SharedVoiceStream
 
 BYTES_PER_S = 8000
 WINDOW_BYTES = 256
@@ -32,10 +33,16 @@ class Utterance:
     text: str
     confidence: float = 1.0
 
-    def words_until(self, media_s: float) -> str:
+    def words(self, from_s: float, until_s: float) -> list[tuple[float, str]]:
+        """The words that are over by `until_s` and lie behind `from_s` by their middle; when each ends."""
         words = self.text.split()
-        share = (media_s - self.begins_s) / max(1e-9, self.ends_s - self.begins_s)
-        return " ".join(words[: max(0, min(len(words), int(share * len(words) + 1e-6)))])
+        word_s = (self.ends_s - self.begins_s) / max(1, len(words))
+        ends = [self.begins_s + (index + 1) * word_s for index in range(len(words))]
+        return [
+            (end_s, word)
+            for end_s, word in zip(ends, words, strict=True)
+            if end_s <= until_s + 1e-6 and end_s - word_s / 2 > from_s
+        ]
 
 
 class ScriptedVoiceActivity:
@@ -100,7 +107,13 @@ class ScriptedTranscriber:
     deaf: bool = False
     """No words ever come."""
     fails: int = 0
-    """So many of the next streams break at once."""
+    """So many of the next streams break by themselves."""
+    fails_after_s: float = 0.0
+    """So long they try to connect, in vain."""
+    error: type[ProviderError] = ProviderError
+    """What a stream raises that breaks."""
+    segments: bool = False
+    """Words become final while speech goes on, segment by segment, each an utterance."""
     audio_format = MULAW_8K
     streams: list[ScriptedStream] = field(default_factory=list)
     alter: Callable[[Transcript], Iterable[Transcript]] = lambda result: (result,)
@@ -131,9 +144,17 @@ class ScriptedStream:
         self._sequence = 0
         self._speaking = False
         self._next_partial_s = 0.0
+        self._due = 0.0
         self.breaks = asyncio.Event()
+        self.begins_at_s = begins_at_s
+        self.first: bytes | None = None
+        """What was pushed first."""
+        self.silent = False
+        """It hears everything and says nothing."""
+        self.over = False
 
     def push(self, audio: bytes) -> None:
+        self.first = audio if self.first is None else self.first
         self._media_s += len(audio) / BYTES_PER_S
         if self._speaking and self._media_s >= self._next_partial_s:
             self._next_partial_s = self._media_s + self._owner.step_s
@@ -152,28 +173,44 @@ class ScriptedStream:
         self._utterance += 1
 
     async def run(self) -> None:
-        if self._owner.fails > 0:
-            self._owner.fails -= 1
-            raise ProviderError("transcriber", "scripted loss")
-        await self.breaks.wait()
-        raise ProviderError("transcriber", "scripted loss")
+        try:
+            if self._owner.fails > 0:
+                self._owner.fails -= 1
+                if self._owner.fails_after_s:
+                    self.silent = True
+                    await asyncio.sleep(self._owner.fails_after_s)
+                self.breaks.set()
+            await self.breaks.wait()
+            raise self._owner.error("transcriber", "scripted loss")
+        finally:
+            self.over = True
 
     def _decode(self, *, final: bool) -> None:
-        if self._owner.deaf:
+        if self._owner.deaf or self.silent:
             return
         covers, utterance = self._media_s, self._utterance
         mine = [said for said in self._owner.said if said.ends_s > self._from_s and said.begins_s < covers]
-        text = " ".join(part for part in (said.words_until(covers) for said in mine) if part)
+        words = [word for said in mine for word in said.words(self._from_s, covers)]
+        text = " ".join(word for _, word in words)
+        if self._owner.segments and words and not final:
+            final, covers = True, words[-1][0]
         confidence = min((said.confidence for said in mine), default=1.0)
         self._sequence += 1
         result = Transcript(self._connection, utterance, self._sequence, text, final, covers, confidence)
+        if final and self._owner.segments:
+            self._from_s = covers
+            self._utterance += 1
 
         def deliver() -> None:
-            if utterance == self._utterance:
+            if not self.silent and (self._owner.segments or utterance == self._utterance):
                 for given in self._owner.alter(result):
                     self._give(given)
 
-        self._owner.clock.call_at(self._owner.clock.now() + self._owner.decode_s, deliver)
+        due = self._owner.clock.now() + self._owner.decode_s
+        if due == self._due:
+            due += 1e-6  # timers of the same time run in any order
+        self._due = due
+        self._owner.clock.call_at(due, deliver)
 
 
 Answerer = Callable[[ModelRequest], Sequence[ModelDelta | float]]
@@ -210,6 +247,9 @@ class ScriptedVoice:
         self.first_audio_s = first_audio_s
         self.spoken: list[str] = []
         self.fails = 0
+
+    def open(self) -> SharedVoiceStream:
+        return SharedVoiceStream(self.speak)
 
     async def speak(self, text: str) -> AsyncIterator[SpokenAudio]:
         await asyncio.sleep(self.first_audio_s)

@@ -158,6 +158,8 @@ TEXTS = (
 )
 SECONDS = (0.1, 0.25, 0.5, 0.7, 1.4, 2.5)
 PLACES = (0, 1, 2, 5)
+TIMES = (1, 2, 3, 8)
+"""A model or a voice that fails is asked once more: only what fails again is a fault."""
 VOICE_KINDS = tuple(kind for kind in KINDS if kind != "ends")
 """A voice that leaves words out without an error lies about what was heard."""
 
@@ -183,9 +185,15 @@ ACTIONS: Mapping[str, tuple[Act, tuple[Sequence[Any], ...]]] = {
     "recogniser is": (RandomRig.recogniser_is, (tuple(HABITS),)),
     "voice activity takes": (_for_a_while("voice_activity", "delay_s", 0.004), ((0.3, 0.8), WHILE)),
     "voice activity is blind": (_for_a_while("voice_activity", "blind", False), ((True,), WHILE)),
-    "model": (lambda rig, kind, after: rig.model.faults.append(Fault(kind, after)), (KINDS, PLACES)),
+    "model": (
+        lambda rig, kind, after, times=1: rig.model.faults.extend([Fault(kind, after)] * times),
+        (KINDS, PLACES, TIMES),
+    ),
     "model thinks": (_for_a_while("model", "first_token_s", 0.05), ((0.0, 0.7), WHILE)),
-    "voice": (lambda rig, kind, after: rig.voice.faults.append(Fault(kind, after)), (VOICE_KINDS, PLACES)),
+    "voice": (
+        lambda rig, kind, after, times=1: rig.voice.faults.extend([Fault(kind, after)] * times),
+        (VOICE_KINDS, PLACES, TIMES),
+    ),
     "voice begins after": (_for_a_while("voice", "first_audio_s", 0.05), ((0.0, 0.7), WHILE)),
 }  # fmt: skip
 """All that may happen, by name: what it does, and what each of its arguments may be."""

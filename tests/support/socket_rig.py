@@ -24,6 +24,7 @@ from offhook.lab.script import Say, Script, Step
 from offhook.lab.scripted_engines import CueTranscriber, ToneVoice
 from offhook.pipeline.call import Engines
 from offhook.pipeline.clock import Clock
+from offhook.pipeline.line_up import alone
 from offhook.pipeline.ports import LanguageModel, VoiceWindow
 
 SOUND = b"\x20" * 160
@@ -116,7 +117,11 @@ async def scripted_server(assistant: Assistant, model: LanguageModel) -> AsyncIt
     voice_activity = PlainVoiceActivity()
     async with PoolWorkers() as workers:
         engines = Engines(
-            voice_activity, CueTranscriber(words="where is my order please"), model, ToneVoice(), workers
+            voice_activity,
+            alone(CueTranscriber(words="where is my order please"), clock),
+            alone(model, clock),
+            alone(ToneVoice(), clock),
+            workers,
         )
         factory = ConversationFactory(
             clock=clock, assistants=lambda _: assistant, engines=lambda _: engines, is_ready=lambda: True

@@ -22,6 +22,7 @@ from offhook.codecs import g711
 from offhook.config.assistant import Assistant
 from offhook.pipeline.call import Call, Engines
 from offhook.pipeline.clock import Clock, LoopClock
+from offhook.pipeline.line_up import alone
 from offhook.pipeline.pacing import PacingWheel
 from offhook.pipeline.ports import VoiceWindow
 from offhook.pipeline.providers.embedded.hibari_speech import HibariSpeech
@@ -153,9 +154,9 @@ class SpokenCallers:
         line, log = FakeLine(clock), EventList()
         engines = Engines(
             InlineVoiceActivity(self.silero, clock),
-            WhisperTranscriber(InlineModel(self.whisper, clock), clock),
-            ScriptedModel(says(answer)),
-            ScriptedVoice(),
+            alone(WhisperTranscriber(InlineModel(self.whisper, clock), clock), clock),
+            alone(ScriptedModel(says(answer)), clock),
+            alone(ScriptedVoice(), clock),
             InlineWorkers(),
         )
         call = Call(

@@ -20,7 +20,7 @@ from offhook.pipeline.evidence import (
     WithdrawReply,
     Words,
 )
-from offhook.pipeline.ports import Transcript
+from offhook.pipeline.ports import Transcript, TurnHint
 from offhook.pipeline.turn import TurnTaking
 
 WINDOW_S = 0.032
@@ -29,9 +29,21 @@ WINDOW_S = 0.032
 class Conversation:
     """Turn-taking with a clock, a caller and a record of what it ordered."""
 
-    def __init__(self, *, goodbye: str = "Goodbye.", speculates: bool = False, **settings: Any) -> None:
+    def __init__(
+        self,
+        *,
+        goodbye: str = "Goodbye.",
+        handover: str | None = None,
+        speculates: bool = False,
+        **settings: Any,
+    ) -> None:
         self.turns = TurnTaking(
-            Settings(**settings), goodbye=goodbye, apology="Sorry.", speculates=speculates
+            Settings(**settings),
+            goodbye=goodbye,
+            apology="Sorry.",
+            one_moment="One moment.",
+            handover=handover,
+            speculates=speculates,
         )
         self.now = self._onset_s = self._last_speech_s = 0.0
         self._sequence = 0
@@ -54,10 +66,10 @@ class Conversation:
         self._sequence += 1
         self.tell(Words(Transcript(0, utterance, self._sequence, text, True, self.now), over))
 
-    def partial(self, text: str, *, utterance: int = 0) -> None:
+    def partial(self, text: str, *, utterance: int = 0, turn: TurnHint = TurnHint.NONE) -> None:
         """Words that may still change."""
         self._sequence += 1
-        self.tell(Words(Transcript(0, utterance, self._sequence, text, False, self.now)))
+        self.tell(Words(Transcript(0, utterance, self._sequence, text, False, self.now, turn=turn)))
 
     def tell(self, evidence: Evidence) -> None:
         self.actions += self.turns.feed(evidence, self.now)

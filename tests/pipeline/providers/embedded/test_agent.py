@@ -82,7 +82,7 @@ async def respond(
         if isinstance(delta, TextDelta):
             assert not requests, "text after a tool request"
             text += delta.text
-        else:
+        elif isinstance(delta, ToolRequest):
             requests.append(delta)
     return text, requests
 

@@ -8,23 +8,26 @@ import os
 import re
 import signal
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_asyncio
+from embedded_engines import EmbeddedEngines, embedded_engines, making
 
 from offhook.codecs.audio_format import MULAW_8K
 from offhook.config.errors import ProviderError
+from offhook.config.speech import TranscriberChoice
 from offhook.lab.word_errors import spoken_form
 from offhook.pipeline.clock import LoopClock
 from offhook.pipeline.ports import Transcriber, Transcript, Voice, VoiceActivity
-from offhook.pipeline.providers.embedded.engines import EmbeddedEngines, EmbeddedSpeech
+from offhook.pipeline.providers import catalogue
 from offhook.pipeline.providers.embedded.job_queue import Priority
 from offhook.pipeline.providers.embedded.jobs import Decode, Decoded
+from offhook.pipeline.providers.embedded.model_pool import ModelPool
+from offhook.pipeline.providers.embedded.model_process import ModelProcess
+from offhook.pipeline.providers.embedded.transcriber import WhisperTranscriber
 
 pytestmark = pytest.mark.realtime
 
@@ -50,24 +53,6 @@ SHORT_ANSWERS = (
 )
 
 
-class Threads:
-    """One thread for blocking work."""
-
-    def __init__(self) -> None:
-        self._executor = ThreadPoolExecutor(1)
-
-    async def in_thread(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(
-            self._executor, lambda: function(*args, **kwargs)
-        )
-
-    async def in_process(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        raise NotImplementedError
-
-    def close(self) -> None:
-        self._executor.shutdown()
-
-
 def recording(name: str) -> bytes:
     data = (AUDIO / f"{name}.ulaw.wav").read_bytes()
     return data[data.index(b"data") + 8 :]
@@ -89,15 +74,8 @@ def word_errors(said: list[str], heard: list[str]) -> int:
 
 @pytest_asyncio.fixture
 async def engines() -> AsyncIterator[EmbeddedEngines]:
-    workers = Threads()
-    clock = LoopClock(asyncio.get_running_loop())
-    try:
-        async with EmbeddedEngines(
-            EmbeddedSpeech(prepared=("One moment.",)), clock=clock, workers=workers
-        ) as them:
-            yield them
-    finally:
-        workers.close()
+    async with embedded_engines() as them:
+        yield them
 
 
 async def heard(engines: EmbeddedEngines, audio: bytes, during: Callable[[], None] | None = None) -> str:
@@ -185,15 +163,12 @@ async def test_a_recogniser_killed_in_the_middle_of_a_decode_still_gives_the_tex
     text = await heard(engines, recording("weather"), during=lambda: os.kill(pid, signal.SIGKILL))
     assert plain(text) == ["what's", "the", "weather", "like"]
     assert engines.recogniser.statistics()[0].restarts == 1
-    assert engines.ready
+    assert engines.recogniser.ready
 
 
-async def test_a_prepared_phrase_is_spoken_while_the_voice_is_dead(engines: EmbeddedEngines) -> None:
+async def test_a_voice_that_was_killed_speaks_again(engines: EmbeddedEngines) -> None:
     assert engines.voice_process.pid is not None
     os.kill(engines.voice_process.pid, signal.SIGKILL)
-    async with aclosing(engines.voice.speak("One moment.")) as pieces:
-        first = await anext(pieces)
-    assert first.audio
     assert len([piece async for piece in engines.voice.speak("And something new.")]) > 0
     assert engines.voice_process.statistics().restarts == 1
 
@@ -217,22 +192,23 @@ async def test_the_engines_fit_the_ports(engines: EmbeddedEngines) -> None:
     activity.open(lambda window: None).close()
 
 
-async def test_two_recognisers_share_the_work() -> None:
-    workers = Threads()
+async def test_two_recognisers_share_the_work(engines: EmbeddedEngines) -> None:
     clock = LoopClock(asyncio.get_running_loop())
-    async with EmbeddedEngines(EmbeddedSpeech(recognisers=2), clock=clock, workers=workers) as engines:
-        texts = await asyncio.gather(*(heard(engines, recording("weather")) for _ in range(4)))
-        assert len(set(texts)) == 1
-        assert all(each.jobs > 0 for each in engines.recogniser.statistics())
-    workers.close()
+    pool = ModelPool([ModelProcess("whisper", {"model_dir": ""}, clock=clock) for _ in range(2)])
+    await pool.start()
+    both = replace(engines, recogniser=pool, transcriber=WhisperTranscriber(pool, clock))
+    try:
+        texts = await asyncio.gather(*(heard(both, recording("weather")) for _ in range(4)))
+    finally:
+        await pool.close()
+    assert len(set(texts)) == 1
+    assert all(each.jobs > 0 for each in pool.statistics())
 
 
-async def test_engines_that_cannot_start_leave_nothing_behind() -> None:
-    workers = Threads()
-    clock = LoopClock(asyncio.get_running_loop())
-    engines = EmbeddedEngines(EmbeddedSpeech(model_dir="/nonexistent"), clock=clock, workers=workers)
+async def test_an_engine_that_cannot_start_leaves_nothing_behind(tmp_path: Path) -> None:
+    built = catalogue.transcriber(TranscriberChoice(model_dir=tmp_path), "en", making())
+    assert isinstance(built.lifecycle, ModelPool)
     with pytest.raises(ProviderError):
-        await engines.start()
-    assert (engines.recogniser.processes[0].pid, engines.voice_process.pid) == (None, None)
-    assert not engines.ready
-    workers.close()
+        await built.lifecycle.start()
+    assert [process.pid for process in built.lifecycle.processes] == [None]
+    assert not built.lifecycle.takes_jobs

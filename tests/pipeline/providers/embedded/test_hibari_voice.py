@@ -59,7 +59,7 @@ async def test_times_of_a_later_sentence_count_from_the_first_sample() -> None:
     pieces = await say(voice, "one. two")
     starts = [word.start_s for piece in pieces for word in piece.words]
     assert starts == [0.05, 0.55, 1.05, 1.55]
-    assert voice.statistics().estimated_pieces == 1
+    assert voice.estimated_pieces == 1
 
 
 async def test_a_text_without_words_makes_no_sound_and_no_work() -> None:
@@ -68,28 +68,19 @@ async def test_a_text_without_words_makes_no_sound_and_no_work() -> None:
     assert reader.jobs == []
 
 
-async def test_prepared_speech_is_spoken_while_the_process_is_down() -> None:
+async def test_a_calls_clause_goes_before_a_phrase_of_no_call() -> None:
     reader = Reader()
     voice = HibariVoice(reader)
-    await voice.prepare("sorry")
-    await voice.prepare("sorry")
-    reader.down = True
-    assert len(await say(voice, "sorry")) == 2
-    assert [job.priority for job in reader.jobs] == [Priority.BACKGROUND]
-    assert voice.statistics().from_memory == 1
+    await say(voice, "phrase")
+    stream = voice.open()
+    assert len([piece async for piece in stream.speak("clause", reply=1)]) == 2
+    stream.reply_over(1)
+    assert [job.priority for job in reader.jobs] == [Priority.BACKGROUND, Priority.VOICE]
+
+
+async def test_a_process_that_is_gone_is_told_where_its_speech_is_awaited() -> None:
     with pytest.raises(WorkerDied):
-        await say(voice, "something else")
-
-
-async def test_memory_is_bounded_and_what_is_used_stays() -> None:
-    voice = HibariVoice(Reader())
-    await voice.prepare("greeting")
-    for number in range(70):
-        await voice.prepare(f"phrase {number}")
-        await say(voice, "greeting")
-    await say(voice, "phrase 0")
-    await say(voice, "phrase 69")
-    assert voice.statistics().from_memory == 71
+        await say(HibariVoice(Reader(down=True)), "something else")
 
 
 async def test_speech_that_is_cancelled_drops_its_job() -> None:
