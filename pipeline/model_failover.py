@@ -15,7 +15,7 @@ import random
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from offhook.config.errors import (
     AllProvidersFailed,
@@ -36,13 +36,15 @@ from .segmenter import Segmenter
 STAGE = "model"
 FIRST_PIECE_S = 2.5
 """Of a model that does not say otherwise (`first_token_s`)."""
-ALONE_S = 8.0
-"""A model without a stand-in is waited for so long at least."""
+ALONE_S = 7.0
+"""A model without a stand-in is waited for so long at least; the turn itself is given up after 8 s."""
 STALLED_S = 2.5
 """Between two pieces."""
 RETRY_WITHIN_S = 1.5
 """Since the request; later a caller is better served by another model."""
 RETRY_AFTER_S = (0.05, 0.25)
+CLOSE_WITHIN_S = 1.5
+"""An answer that nobody wants any more has so long to end."""
 RETRY_AFTER_LIMIT_S = 1.0
 """A server that wants to be left alone for longer is not waited for."""
 
@@ -60,12 +62,12 @@ class FailoverModel:
 
         Raises ProviderError if an answer broke off behind whole clauses, AllProvidersFailed before them.
         """
-        begun_s, attempts = self._clock.now(), Counter[str]()
+        begun_s, attempts = self._clock.now(), Counter[int]()
         self._standing.fresh()
         while True:
             race = _Race(self._standing, request, self._clock, self._note)
             said = _Said()
-            attempts[race.candidate.name] += 1
+            attempts[id(race.candidate)] += 1
             try:
                 async with aclosing(race.deltas()) as deltas:
                     async for delta in deltas:
@@ -79,12 +81,13 @@ class FailoverModel:
                     raise
                 if said.text:
                     yield StartOver()
+                attempts.update(dict.fromkeys(race.given_up, 2))
                 await self._after(error, race.candidate, attempts, begun_s)
             finally:
-                await race.close()
+                race.close()
 
     async def _after(
-        self, error: ProviderError, candidate: Candidate[Any], attempts: Counter[str], begun_s: float
+        self, error: ProviderError, candidate: Candidate[Any], attempts: Counter[int], begun_s: float
     ) -> None:
         """Wait for another attempt or go on to the next model. Raises AllProvidersFailed."""
         wait_s = self._random.uniform(*RETRY_AFTER_S)
@@ -92,12 +95,12 @@ class FailoverModel:
             wait_s = max(wait_s, error.retry_after_s)
         lasting = isinstance(error, ProviderRefused | ProviderTimeout | WorkerDied)
         in_time = self._clock.now() + wait_s - begun_s <= RETRY_WITHIN_S and wait_s < RETRY_AFTER_LIMIT_S
-        if attempts[candidate.name] < 2 and not lasting and in_time:
+        if attempts[id(candidate)] < 2 and not lasting and in_time:
             await self._clock.sleep_until(self._clock.now() + wait_s)
             return
-        attempts[candidate.name] = 2  # a rival that failed has had its chance too
+        attempts[id(candidate)] = 2  # a rival that failed has had its chance too
         self._standing.failed(candidate, error)
-        if attempts[self._standing.present.name]:
+        if attempts[id(self._standing.present)]:
             raise AllProvidersFailed(STAGE, error.reason) from error
 
 
@@ -121,24 +124,38 @@ class _Said:
 class _Attempt:
     """One model's answer, of which the first piece is waited for."""
 
+    closing: ClassVar[set[asyncio.Task[None]]] = set()
+    """Answers that nobody wants any more, on their way out; each is gone within `CLOSE_WITHIN_S`."""
+
     def __init__(self, candidate: Candidate[LanguageModel], request: ModelRequest, clock: Clock) -> None:
         self.candidate = candidate
         self.began_s = clock.now()
         self.limit_s: float = getattr(candidate.engine, "first_token_s", FIRST_PIECE_S)
-        self.deltas = cast("AsyncGenerator[ModelDelta, None]", candidate.engine.respond(request))
+        self._request = request
+        self.deltas: AsyncGenerator[ModelDelta, None] | None = None
         self.first = asyncio.create_task(self._next(), name="first-token")
 
     async def _next(self) -> ModelDelta | None:
         """The first piece, or None where the answer is empty."""
+        answer = self.candidate.engine.respond(self._request)
+        self.deltas = cast("AsyncGenerator[ModelDelta, None]", answer)
         return await anext(self.deltas, None)
 
-    async def close(self) -> None:
-        """End it; its server sees that."""
+    def close(self) -> None:
+        """End it, so that its server sees that; nobody waits for how long that takes."""
         self.first.cancel()
-        with suppress(Exception, asyncio.CancelledError):
-            await asyncio.wait([self.first])
+        task = asyncio.create_task(self._end(), name="answer-closing")
+        self.closing.add(task)
+        task.add_done_callback(self.closing.discard)
+
+    async def _end(self) -> None:
         with suppress(Exception):
-            await self.deltas.aclose()
+            async with asyncio.timeout(CLOSE_WITHIN_S):
+                await asyncio.wait([self.first])
+                if not self.first.cancelled():
+                    self.first.exception()  # seen, and nobody's any more
+                if self.deltas is not None:
+                    await self.deltas.aclose()
 
 
 class _Race:
@@ -155,18 +172,21 @@ class _Race:
         self.candidate = standing.present
         """Whose answer it is, or who failed last."""
         self._attempts = [_Attempt(self.candidate, request, clock)]
+        self.given_up: Counter[int] = Counter()
+        """Who failed beside the one whose failure it is."""
 
     async def deltas(self) -> AsyncGenerator[ModelDelta, None]:
         """Yield the pieces of the answer that began first. Raises ProviderError."""
         attempt, first = await self._winner()
         self.candidate = attempt.candidate
-        if first is None:
+        rest = attempt.deltas
+        if first is None or rest is None:
             return
         yield first
         while True:
             try:
                 async with asyncio.timeout(STALLED_S):
-                    delta = await anext(attempt.deltas)
+                    delta = await anext(rest)
             except StopAsyncIteration:
                 return
             except TimeoutError:
@@ -175,9 +195,11 @@ class _Race:
                 raise as_provider_error(STAGE, error) from None
             yield delta
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """End whatever runs."""
-        await asyncio.gather(*(attempt.close() for attempt in self._attempts))
+        for attempt in self._attempts:
+            attempt.close()
+        self._attempts = []
 
     async def _winner(self) -> tuple[_Attempt, ModelDelta | None]:
         """Wait for a first piece; raises ProviderError when nobody has one in time."""
@@ -197,7 +219,8 @@ class _Race:
                     failure = self._lost(attempt, as_provider_error(STAGE, error), alone=not running)
                     continue
                 attempt.candidate.pace.add(self._clock.now() - attempt.began_s)
-                await self._drop_others(attempt)
+                for other in [each for each in self._attempts if each is not attempt]:
+                    self._drop(other)
                 return attempt, first
             now = self._clock.now()
             for attempt in [it for it in running if now >= it.began_s + self._limit_s(it)]:
@@ -226,13 +249,14 @@ class _Race:
 
     def _lost(self, attempt: _Attempt, error: ProviderError, *, alone: bool) -> ProviderError:
         """One has failed; while another still runs that is all, the last one's failure is the request's."""
+        self._drop(attempt)
         if alone:
             self.candidate = attempt.candidate
         else:
+            self.given_up[id(attempt.candidate)] += 1
             self._standing.failed(attempt.candidate, error)
         return error
 
-    async def _drop_others(self, winner: _Attempt) -> None:
-        others = [attempt for attempt in self._attempts if attempt is not winner]
-        self._attempts = [winner]
-        await asyncio.gather(*(attempt.close() for attempt in others))
+    def _drop(self, attempt: _Attempt) -> None:
+        self._attempts.remove(attempt)
+        attempt.close()

@@ -48,7 +48,7 @@ So bad arguments of a tool go back to the model, which may correct them twice.
 """
 DELTA_WAIT_S = 8.0
 """The longest wait for the model's next piece."""
-PIECE_WAIT_S = 5.0
+PIECE_WAIT_S = 10.0
 """The longest wait for the voice's next piece."""
 
 

@@ -40,6 +40,8 @@ class StockPhrases:
         convert = converter(voice.audio_format, MULAW_8K)
         made = [SpokenAudio(convert.feed(piece.audio), piece.words) async for piece in voice.speak(text)]
         pieces = (*made, SpokenAudio(convert.flush()))
+        if not _size(pieces):
+            return  # a voice that was silent once may have something to say the next time
         self._kept[(name, text)] = pieces
         self._bytes += _size(pieces)
         while len(self._kept) > KEPT_TEXTS or self._bytes > KEPT_BYTES:

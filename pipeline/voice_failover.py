@@ -13,7 +13,7 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import Any, cast
 
@@ -47,6 +47,8 @@ LETTERS_A_S = 15.0
 SLOW_CLAUSES = 2
 """So many in a row that came slower than they are spoken: the next voice has the next clause."""
 SLOW_FROM_S = 0.5
+BEHIND_A_WORD = frozenset(" \t\n,.;:!?…)]}\"'”’—–")
+"""What ends a word that was said; any other sign belongs to the next one."""
 _WORD = re.compile(r"\S+")
 
 
@@ -58,11 +60,13 @@ class FailoverVoice:
     ) -> None:
         self._clock, self._stock, self._note = clock, stock, note
         self._standing = Standing(STAGE, voices, note)
-        self._streams: dict[str, VoiceStream] = {}
+        self._streams: dict[int, VoiceStream] = {}
+        """By candidate; one that cannot be opened, or has ended, is opened when it is needed again."""
         self._opened = asyncio.Event()
         self._reply = 0
         self._slow = 0
-        self._stream(self._standing.present)  # connected while the call begins
+        with suppress(Exception):  # what it is to speak then fails, and is spoken by another
+            self._stream(self._standing.present)  # connected while the call begins
 
     async def speak(self, text: str, *, reply: int) -> AsyncGenerator[SpokenAudio, None]:
         """Yield the speech of one clause or more of a reply. Raises AllProvidersFailed."""
@@ -73,10 +77,10 @@ class FailoverVoice:
             for piece in stock:
                 yield piece
             return
-        clause, attempts = _Clause(text), Counter[str]()
+        clause, attempts = _Clause(text), Counter[int]()
         while clause.rest:
             candidate = self._standing.present
-            attempts[candidate.name] += 1
+            attempts[id(candidate)] += 1
             pace = _Production(self._clock)
             try:
                 async with aclosing(self._live(candidate, clause.rest, reply, pace)) as pieces:
@@ -101,29 +105,34 @@ class FailoverVoice:
 
     async def run(self) -> None:
         """Keep the voices in use connected until cancelled."""
-        running: set[str] = set()
+        running: set[int] = set()
         async with asyncio.TaskGroup() as group:
             while True:
-                for name in self._streams.keys() - running:
-                    running.add(name)
-                    group.create_task(self._kept(self._streams[name]), name="voice-stream")
+                running &= self._streams.keys()
+                for key in self._streams.keys() - running:
+                    running.add(key)
+                    group.create_task(self._kept(key, self._streams[key]), name="voice-stream")
                 self._opened.clear()
                 await self._opened.wait()
 
     # --------------------------------------------------------------- details
 
     def _stream(self, candidate: Candidate[Voice]) -> VoiceStream:
-        stream = self._streams.get(candidate.name)
+        stream = self._streams.get(id(candidate))
         if stream is None:
-            stream = self._streams[candidate.name] = candidate.engine.open()
+            stream = self._streams[id(candidate)] = candidate.engine.open()
             self._opened.set()
         return stream
 
-    async def _kept(self, stream: VoiceStream) -> None:
+    async def _kept(self, key: int, stream: VoiceStream) -> None:
         try:
             await stream.run()
-        except Exception as error:  # the next text that it is to speak fails, and is spoken by another
+        except Exception as error:
             log.warning("voice.stream-ended", **failure_fields(error, log_words=False))
+        # What it is to speak next opens another one.
+        if self._streams.get(key) is stream:
+            del self._streams[key]
+            self._opened.set()
 
     async def _live(
         self, candidate: Candidate[Voice], text: str, reply: int, pace: _Production
@@ -131,7 +140,11 @@ class FailoverVoice:
         """Have a candidate speak, in carrier bytes. Raises ProviderError."""
         convert = converter(candidate.engine.audio_format, MULAW_8K)
         limit_s = PIECE_S if len(self._standing.line_up) > 1 else ALONE_S
-        made = cast("AsyncGenerator[SpokenAudio, None]", self._stream(candidate).speak(text, reply=reply))
+        try:
+            stream = self._stream(candidate)
+        except Exception as error:
+            raise as_provider_error(STAGE, error) from None
+        made = cast("AsyncGenerator[SpokenAudio, None]", stream.speak(text, reply=reply))
         async with aclosing(made):
             while True:
                 pace.waits()
@@ -150,13 +163,13 @@ class FailoverVoice:
         if rest := convert.flush():
             yield SpokenAudio(rest)
 
-    def _may_go_on(self, candidate: Candidate[Voice], error: ProviderError, attempts: Counter[str]) -> bool:
+    def _may_go_on(self, candidate: Candidate[Voice], error: ProviderError, attempts: Counter[int]) -> bool:
         """Whether somebody says the rest: the same voice, whose socket may be opened anew, or the next."""
         lasting = isinstance(error, ProviderRefused | ProviderTimeout | WorkerDied)
-        if attempts[candidate.name] < 2 and not lasting:
+        if attempts[id(candidate)] < 2 and not lasting:
             return True
         self._standing.failed(candidate, error)
-        return not attempts[self._standing.present.name]
+        return not attempts[id(self._standing.present)]
 
     def _finished(self, candidate: Candidate[Voice], pace: _Production) -> None:
         self._standing.worked(candidate)
@@ -221,7 +234,7 @@ class _Clause:
             self._from_char = max(
                 (end for end in ends if end <= self._from_char + letters), default=self._from_char
             )
-        while self._from_char < len(self.text) and not self.text[self._from_char].isalnum():
+        while self._from_char < len(self.text) and self.text[self._from_char] in BEHIND_A_WORD:
             self._from_char += 1
         self._from_s = self._given_s
         self._words = []

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "gpt-5.4-mini"
 """The smallest of its generation with no end announced; it answers without reasoning first if told so."""
+VENDORS_OWN = re.compile("gpt-[5-9]|o[1-9]")
+"""Models that only the vendor has, through whatever address they are reached."""
 NO_REASONING = re.compile(r"gpt-(5\.([4-9]|\d\d)|[6-9])(?!.*chat)")
 """Models that reason unless told not to, and refuse tools in Chat Completions while they do."""
 OWN_HOSTS = (".openai.com", ".openai.azure.com")
@@ -167,7 +169,7 @@ class OpenAIModel:
     def _parameters(self, request: ModelRequest) -> dict[str, Any]:
         choice = self._choice
         name = choice.name or DEFAULT_MODEL
-        own = self._at_the_vendors()
+        own = self._at_the_vendors() or VENDORS_OWN.match(name) is not None
         effort = choice.reasoning_effort
         if effort is None and own and NO_REASONING.match(name):
             effort = "none"

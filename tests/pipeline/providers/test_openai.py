@@ -109,7 +109,8 @@ def parameters(base_url: str | None = None, **fields: Any) -> dict[str, Any]:
     ],
 )
 def test_the_limit_has_the_name_that_the_server_knows(base_url: str | None, name: str) -> None:
-    given = parameters(base_url, max_tokens=99)
+    model = "llama3.2" if name == "max_tokens" else ""
+    given = parameters(base_url, name=model, max_tokens=99)
     assert {it: value for it, value in given.items() if it.startswith("max_")} == {name: 99}
 
 
@@ -124,7 +125,13 @@ def test_tools_may_be_given_to_any_of_the_vendors_models(name: str) -> None:
 
 
 def test_other_servers_are_told_nothing_of_reasoning() -> None:
-    assert "reasoning_effort" not in parameters("http://127.0.0.1:8000/v1", name="gpt-6-luna")
+    assert "reasoning_effort" not in parameters("http://127.0.0.1:8000/v1", name="llama3.2")
+
+
+def test_the_vendors_models_are_asked_in_its_way_through_any_address() -> None:
+    given = parameters("https://gateway.example.com/v1", name="gpt-5.4-mini", max_tokens=99)
+    assert given["max_completion_tokens"] == 99
+    assert wrong_with(given) is None
 
 
 def test_what_the_file_says_of_reasoning_is_sent_as_it_stands() -> None:
