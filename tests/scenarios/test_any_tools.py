@@ -72,7 +72,8 @@ def model(request: ModelRequest) -> Sequence[ModelDelta | float]:
         if isinstance(message, AgentSaid):
             break
         if isinstance(message, ToolAnswered) and not message.pending:
-            new.append(message.text)
+            # Without signs: a colon in an answer would end the first clause before its last word.
+            new.append(" ".join(re.findall(r"\w+", message.text)))
     deltas: list[ModelDelta | float] = []
     if new:
         told = " and ".join(dict.fromkeys(new))
@@ -158,7 +159,7 @@ def tool_news_faults(rig: WatchedRig) -> list[str]:
     final = Counter(m.request_id for m in history_of(rig) if isinstance(m, ToolAnswered) and not m.pending)
     problems += [f"{name} has {count} answers" for name, count in final.items() if count > 1]
     whole = [text for text in rig.heard_replies() if "word1." in text or text.startswith("Own text")]
-    told = [re.findall(r"\bt\d+\b", text.split("word1.")[0]) for text in whole]
+    told = [re.findall(r"\bt\d+\b", beginnings(text)) for text in whole]
     tokens = Counter(token for tokens in told for token in set(tokens))
     problems += [f"{token} was told {count} times" for token, count in tokens.items() if count > 1]
     if not rig.log.of("fault"):
@@ -167,6 +168,12 @@ def tool_news_faults(rig: WatchedRig) -> list[str]:
     if len(set(keys)) < len(keys):
         problems.append("two executions share a key")
     return problems
+
+
+def beginnings(text: str) -> str:
+    """What stands before the first word of each telling: a reply that asks twice tells twice."""
+    parts = text.split("word1.")
+    return " ".join(parts[:-1] or parts)
 
 
 def never_told(rig: WatchedRig, told: set[str]) -> list[str]:
