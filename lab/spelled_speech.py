@@ -6,7 +6,15 @@ twice: the words are in the audio itself, however it was cut, replayed or joined
 
 from __future__ import annotations
 
-__all__ = ["WORDS", "LevelVoiceActivity", "SpelledVoice", "SpellingTranscriber", "read_words", "spell"]
+__all__ = [
+    "WORDS",
+    "LevelVoiceActivity",
+    "SpelledVoice",
+    "SpellingTranscriber",
+    "bare_words",
+    "read_words",
+    "spell",
+]
 
 import asyncio
 import math
@@ -54,7 +62,7 @@ WINDOW_BYTES = 256
 
 def spell(text: str) -> bytes:
     """The mu-law audio of a text; raises KeyError for a word that is not one of WORDS."""
-    return b"".join(bytes([_CODE_OF[word]]) * WORD_BYTES for word in _bare(text))
+    return b"".join(bytes([_CODE_OF[word]]) * WORD_BYTES for word in bare_words(text))
 
 
 def read_words(audio: bytes) -> list[str]:
@@ -64,7 +72,8 @@ def read_words(audio: bytes) -> list[str]:
     return reader.texts
 
 
-def _bare(text: str) -> list[str]:
+def bare_words(text: str) -> list[str]:
+    """The words of a text, without signs and capitals."""
     return [word.strip(".,!?;:").lower() for word in text.split()]
 
 

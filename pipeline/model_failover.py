@@ -172,7 +172,7 @@ class _Race:
         self.candidate = standing.present
         """Whose answer it is, or who failed last."""
         self._attempts = [_Attempt(self.candidate, request, clock)]
-        self.given_up: Counter[int] = Counter()
+        self.given_up: set[int] = set()
         """Who failed beside the one whose failure it is."""
 
     async def deltas(self) -> AsyncGenerator[ModelDelta, None]:
@@ -253,7 +253,7 @@ class _Race:
         if alone:
             self.candidate = attempt.candidate
         else:
-            self.given_up[id(attempt.candidate)] += 1
+            self.given_up.add(id(attempt.candidate))
             self._standing.failed(attempt.candidate, error)
         return error
 

@@ -13,6 +13,7 @@ from offhook.config.errors import ProviderError
 from .evidence import Activity
 from .line_up import Candidate
 from .ports import Transcriber, Transcript
+from .provider_trouble import as_provider_error
 from .replay import Missed
 
 
@@ -77,9 +78,7 @@ class RecogniserStream:
         error = work.exception()
         if error is None:
             return ProviderError("transcriber", "the recogniser stopped by itself")
-        return (
-            error if isinstance(error, ProviderError) else ProviderError("transcriber", type(error).__name__)
-        )
+        return as_provider_error("transcriber", error)
 
     def close(self) -> None:
         """End its task, if it has one."""

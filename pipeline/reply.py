@@ -10,19 +10,17 @@ waits there for its release.
 
 from __future__ import annotations
 
-__all__ = ["Reply", "ReplyParts", "each_within"]
+__all__ = ["Reply", "ReplyParts"]
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import TypeVar, cast
 
 from offhook.codecs import g711
 from offhook.codecs.tones import special_information_tone
-from offhook.config.errors import AllProvidersFailed, ProviderError, ProviderTimeout
+from offhook.config.errors import AllProvidersFailed, ProviderError
 
-from .cancellation import cancelled_from_inside
 from .channel import Overflow, Receiver, Sender, open_channel
 from .messages import (
     AgentSaid,
@@ -35,10 +33,9 @@ from .messages import (
     ToolSpec,
 )
 from .ports import LanguageModel, VoiceStream
+from .provider_trouble import each_within
 from .rehearsal import Rehearsal, SpeechSink
 from .segmenter import Segmenter, clauses_of
-
-T = TypeVar("T")
 
 CLAUSES_AHEAD = 16
 MAX_ROUNDS = 3
@@ -256,21 +253,3 @@ class Reply:
                 await speaker.room(self.number)
         speaker.end_clause(self.number)
         return True
-
-
-async def each_within(items: AsyncIterator[T], limit_s: float, stage: str) -> AsyncGenerator[T, None]:
-    """Yield each item, waiting `limit_s` for it at the most. Raises ProviderTimeout."""
-    async with aclosing(cast("AsyncGenerator[T, None]", items)):
-        while True:
-            try:
-                async with asyncio.timeout(limit_s):
-                    item = await anext(items)
-            except StopAsyncIteration:
-                return
-            except TimeoutError:
-                raise ProviderTimeout(stage, f"nothing came for {limit_s:g} s") from None
-            except asyncio.CancelledError:
-                if not cancelled_from_inside():
-                    raise
-                raise ProviderError(stage, "its work was cancelled") from None
-            yield item

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing, suppress
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import structlog
 
@@ -33,7 +33,7 @@ from .clock import Clock
 from .line_up import Candidate, LineUp, Standing
 from .log_fields import failure_fields
 from .ports import SpokenAudio, Voice, VoiceStream, WordTiming
-from .provider_trouble import as_provider_error
+from .provider_trouble import as_provider_error, each_within
 from .stock_phrases import StockPhrases
 
 log = structlog.get_logger(__name__)
@@ -58,7 +58,7 @@ class FailoverVoice:
     def __init__(
         self, voices: LineUp[Voice], stock: StockPhrases, clock: Clock, note: Callable[..., Any]
     ) -> None:
-        self._clock, self._stock, self._note = clock, stock, note
+        self._clock, self._stock = clock, stock
         self._standing = Standing(STAGE, voices, note)
         self._streams: dict[int, VoiceStream] = {}
         """By candidate; one that cannot be opened, or has ended, is opened when it is needed again."""
@@ -141,25 +141,16 @@ class FailoverVoice:
         convert = converter(candidate.engine.audio_format, MULAW_8K)
         limit_s = PIECE_S if len(self._standing.line_up) > 1 else ALONE_S
         try:
-            stream = self._stream(candidate)
+            speech = self._stream(candidate).speak(text, reply=reply)
+            async with aclosing(each_within(speech, limit_s, STAGE, "no audio")) as pieces:
+                pace.waits()
+                async for piece in pieces:
+                    audio = convert.feed(piece.audio)
+                    pace.got(audio)
+                    yield replace(piece, audio=audio)
+                    pace.waits()
         except Exception as error:
             raise as_provider_error(STAGE, error) from None
-        made = cast("AsyncGenerator[SpokenAudio, None]", stream.speak(text, reply=reply))
-        async with aclosing(made):
-            while True:
-                pace.waits()
-                try:
-                    async with asyncio.timeout(limit_s):
-                        piece = await anext(made)
-                except StopAsyncIteration:
-                    break
-                except TimeoutError:
-                    raise ProviderTimeout(STAGE, f"no audio for {limit_s:g} s") from None
-                except (Exception, asyncio.CancelledError) as error:
-                    raise as_provider_error(STAGE, error) from None
-                audio = convert.feed(piece.audio)
-                pace.got(audio)
-                yield replace(piece, audio=audio)
         if rest := convert.flush():
             yield SpokenAudio(rest)
 

@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 
 import structlog
-from pydantic import SecretStr
 
 from offhook.bridge.call_factory import ConversationFactory
 from offhook.bridge.pool_workers import PoolWorkers
@@ -25,7 +25,6 @@ from offhook.codecs.audio_format import MULAW_8K, PCM_16K, PCM_24K
 from offhook.config.assistant import Assistant, Model, Transcriber, Voice
 from offhook.config.errors import OffhookError
 from offhook.config.settings import Settings
-from offhook.config.vendors import Account
 from offhook.pipeline.call import Engines
 from offhook.pipeline.clock import LoopClock
 from offhook.pipeline.line_up import alone
@@ -33,6 +32,7 @@ from offhook.pipeline.ports import VoiceActivity
 
 from ..scripted_engines import CueTranscriber, DeafVoiceActivity, TalkativeModel, ToneVoice
 from ..trials.engines import trial_engines
+from ..vendors.server import account_at
 from .plan import INTERRUPTION, BenchPlan, Failed, Window
 from .probes import LagProbe, ProbedFactory, ServedFigures, core_busy_s, resident_bytes
 from .vendor_probes import VendorFigures, VendorProbes
@@ -159,7 +159,7 @@ class _Served:
         if plan.vendors is not None:
             vendor_engines = trial_engines(
                 assistant,
-                lambda vendor: _account(plan, vendor),
+                partial(account_at, plan.vendors, key=KEY),
                 clock,
                 voice_activity=await _voice_activity(plan, stack, clock),
                 workers=workers,
@@ -224,11 +224,6 @@ def _assistant(plan: BenchPlan) -> Assistant:
     return Assistant.model_validate(
         {"name": "bench", "turn_taking": turn_taking, "goodbye": "", "one_moment": "", **stages}
     )
-
-
-def _account(plan: BenchPlan, vendor: str) -> Account:
-    path = "/v1" if vendor == "openai" else ""
-    return Account(SecretStr(KEY), f"http://127.0.0.1:{plan.vendors}{path}")
 
 
 def _settings(plan: BenchPlan) -> Settings:

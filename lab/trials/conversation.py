@@ -30,7 +30,7 @@ from offhook.pipeline.messages import (
     ToolRequest,
 )
 
-from ..spelled_speech import WORDS
+from ..spelled_speech import WORDS, bare_words
 
 APOLOGY = "violin almond barrel."
 TOOL_WORD = "paddle"
@@ -50,7 +50,7 @@ def caller_words(turn: int, count: int = 4) -> list[str]:
 
 def answer_to(turn_text: str) -> str:
     """The model's answer: three sentences that depend on what it was told."""
-    known = [_CALLER.index(word) for word in turn_text.lower().replace(".", "").split() if word in _CALLER]
+    known = [_CALLER.index(word) for word in bare_words(turn_text) if word in _CALLER]
     start = sum(known) % len(_AGENT)
     words = [_AGENT[(start + number) % len(_AGENT)] for number in range(12)]
     return " ".join(f"{' '.join(words[at : at + 4])}." for at in (0, 4, 8))

@@ -21,7 +21,7 @@ from offhook.pipeline.pacing import PacingWheel
 from offhook.pipeline.ports import Workers
 
 from ..memory_call import QUIET, MemoryCall
-from ..spelled_speech import LevelVoiceActivity, read_words, spell
+from ..spelled_speech import LevelVoiceActivity, bare_words, read_words, spell
 from ..vendors.faults import FaultKind, PlannedFault
 from .conversation import APOLOGY, TOOL_WORD, caller_words, trial_assistant
 from .engines import trial_engines
@@ -196,12 +196,8 @@ async def _exchange(call: MemoryCall, clock: Clock, words: list[str], trial: Los
 def _judge(call: MemoryCall, trial: LossTrial) -> None:
     trial.ended = call.outcome is not None
     turns = " ".join(str(event.data["text"]) for event in call.of_type("turn.ended"))
-    trial.understood = _bare(turns)
+    trial.understood = bare_words(turns)
     trial.heard = read_words(bytes(call.line.heard))
     said = [str(event.data["heard_text"]) for event in call.of_type("reply.ended")]
-    trial.accounted = _bare(" ".join(said))
+    trial.accounted = bare_words(" ".join(said))
     trial.apologies = " ".join(said).count(APOLOGY)
-
-
-def _bare(text: str) -> list[str]:
-    return [word.strip(".,").lower() for word in text.split()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["VendorServer"]
+__all__ = ["VendorServer", "account_at"]
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -22,6 +22,16 @@ IDLE_CONNECTION_S = 3600.0
 """The vendors' own servers keep a waiting connection of a client's pool for minutes."""
 _PATHS = {"openai": "/v1"}
 """Vendor -> what its base URL ends with."""
+
+
+def account_at(port: int, vendor: str, key: str | None) -> Account:
+    """How a vendor is reached that is emulated on this port of this machine."""
+    url = _base_url(port) + _PATHS.get(vendor, "")
+    return Account(None if key is None else SecretStr(key), url)
+
+
+def _base_url(port: int) -> str:
+    return f"http://{HOST}:{port}"
 
 
 class VendorServer:
@@ -49,7 +59,7 @@ class VendorServer:
     @property
     def base_url(self) -> str:
         """Where all of it is reached from this machine."""
-        return f"http://{HOST}:{self.port}"
+        return _base_url(self.port)
 
     async def start(self, port: int = 0) -> int:
         """Listen on loopback; returns the port. Raises OSError if it is taken."""
@@ -77,9 +87,7 @@ class VendorServer:
 
     def account(self, vendor: str) -> Account:
         """How a vendor is reached here, with the key that is right, if any is."""
-        key = self.world.keys.get(vendor)
-        url = self.base_url + _PATHS.get(vendor, "")
-        return Account(None if key is None else SecretStr(key), url)
+        return account_at(self.port, vendor, self.world.keys.get(vendor))
 
     def environment(self) -> Mapping[str, str]:
         """The variables that point offhook here."""

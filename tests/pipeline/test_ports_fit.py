@@ -11,6 +11,7 @@ import base64
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from bridge_rig import loop_clock
 from call_rig import assistant_from
 from fake_engines import InlineWorkers, ScriptedModel, says
 
@@ -24,18 +25,12 @@ from offhook.lab.spelled_speech import (
     spell,
 )
 from offhook.pipeline.call import Engines
-from offhook.pipeline.clock import LoopClock
 from offhook.pipeline.line_up import alone
 from offhook.pipeline.pacing import PacingWheel
 from offhook.pipeline.ports import SpokenAudio, Transcriber, Transcript, TurnHint, Voice, VoiceStream
 from offhook.pipeline.shared_voice import SharedVoiceStream
 
 Message = dict[str, Any] | bytes
-
-
-def loop_clock() -> LoopClock:
-    loop = asyncio.get_running_loop()
-    return LoopClock(loop, loop.time)
 
 
 async def held(voice: Voice, transcriber: Transcriber, answer: str = "olive lemon.") -> MemoryCall:

@@ -9,6 +9,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
+from bridge_rig import loop_clock
 from fake_engines import ScriptedModel, ScriptedTranscriber, ScriptedVoice, ScriptedVoiceActivity, says
 from pydantic import SecretStr
 from websockets.asyncio.client import ClientConnection, connect
@@ -22,7 +23,6 @@ from offhook.lab.vendors.latency import PROFILES, Latency, LatencyProfile
 from offhook.lab.vendors.server import VendorServer
 from offhook.lab.vendors.sightings import Sightings
 from offhook.lab.vendors.world import InsideEngines, VendorWorld
-from offhook.pipeline.clock import LoopClock
 from offhook.pipeline.ports import SpokenAudio, Voice, VoiceStream
 from offhook.pipeline.providers.elevenlabs import ElevenLabsVoice
 
@@ -34,11 +34,6 @@ LONG = " ".join(f"word{number}" for number in range(1, 101)) + "."
 def now() -> float:
     """Seconds on the loop's clock."""
     return asyncio.get_running_loop().time()
-
-
-def loop_clock() -> LoopClock:
-    loop = asyncio.get_running_loop()
-    return LoopClock(loop, now=loop.time)
 
 
 def voice_at(base_url: str, key: str = KEY, language: str = "en", **choice: Any) -> ElevenLabsVoice:

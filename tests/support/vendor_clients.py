@@ -2,47 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from bridge_rig import loop_clock
 from pydantic import SecretStr
 
 from offhook.config.assistant import ModelChoice
 from offhook.config.vendors import Account
-from offhook.lab.spelled_speech import LevelVoiceActivity, SpelledVoice, SpellingTranscriber
-from offhook.lab.trials.vendors import TrialVendors, trial_vendors
-from offhook.pipeline.clock import LoopClock
+from offhook.lab.trials.vendors import trial_vendors
+from offhook.lab.vendors.server import VendorServer
 from offhook.pipeline.ports import LanguageModel
 from offhook.pipeline.providers.openai import OpenAIModel
-
-__all__ = [
-    "LevelVoiceActivity",
-    "SpelledVoice",
-    "SpellingTranscriber",
-    "loop_clock",
-    "openai_model",
-    "vendors",
-]
-
-
-def loop_clock() -> LoopClock:
-    loop = asyncio.get_running_loop()
-    return LoopClock(loop, loop.time)
 
 
 @asynccontextmanager
 async def vendors(
     model: LanguageModel | None = None, profile: str = "instant"
-) -> AsyncIterator[TrialVendors]:
+) -> AsyncIterator[VendorServer]:
     async with trial_vendors(loop_clock(), profile=profile, model=model) as emulated:
         yield emulated
 
 
 @asynccontextmanager
 async def openai_model(
-    emulated: TrialVendors | None = None, *, account: Account | None = None, **fields: Any
+    emulated: VendorServer | None = None, *, account: Account | None = None, **fields: Any
 ) -> AsyncIterator[OpenAIModel]:
     choice = ModelChoice.model_validate({"provider": "openai", "name": "gpt-test", **fields})
     model = OpenAIModel(choice, account or (emulated.account("openai") if emulated else Account()))
@@ -53,5 +38,5 @@ async def openai_model(
         await model.close()
 
 
-def wrong_key(emulated: TrialVendors, vendor: str) -> Account:
+def wrong_key(emulated: VendorServer, vendor: str) -> Account:
     return Account(SecretStr("sk-wrong-key"), emulated.account(vendor).base_url)

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from bridge_rig import loop_clock
 from call_rig import CallRig, running_call
 from fake_engines import InlineWorkers
 
@@ -27,17 +28,10 @@ from offhook.lab.vendors.latency import PROFILES, Latency
 from offhook.lab.vendors.server import VendorServer
 from offhook.lab.vendors.sightings import Sightings
 from offhook.lab.vendors.world import InsideEngines, VendorWorld
-from offhook.pipeline.clock import LoopClock
 from offhook.pipeline.ports import CallEvent
 
 ANSWER = "lantern meadow nutmeg ocean."
 """What the emulated model says unless a test says otherwise."""
-
-
-def loop_clock() -> LoopClock:
-    """The virtual loop's time."""
-    loop = asyncio.get_running_loop()
-    return LoopClock(loop, loop.time)
 
 
 def emulated(inside: InsideEngines | None = None, *, profile: str = "instant", seed: int = 1) -> VendorServer:

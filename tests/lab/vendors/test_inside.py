@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import pytest
 from aiohttp import ClientSession
+from bridge_rig import loop_clock
 from hypothesis import given
 from hypothesis import strategies as st
-from vendor_rig import emulated, loop_clock
+from vendor_rig import emulated
 
 from offhook.config.assistant_loading import load_assistant, parse_assistant
 from offhook.config.assistants import DEMO

@@ -11,8 +11,8 @@ from fake_engines import ScriptedModel
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from vendor_clients import vendors
 
-from offhook.lab.trials.vendors import TrialVendors
 from offhook.lab.vendors.faults import FaultKind, PlannedFault
+from offhook.lab.vendors.server import VendorServer
 from offhook.pipeline.messages import ModelDelta, TextDelta, ToolRequest
 
 SAID: list[ModelDelta] = [TextDelta("Hello there. "), ToolRequest("call-1", "look", '{"what": "order"}')]
@@ -28,7 +28,7 @@ def asking(*calls: Any) -> dict[str, Any]:
 
 
 async def post(
-    emulated: TrialVendors, body: Any, key: str | None = None, data: bytes | None = None
+    emulated: VendorServer, body: Any, key: str | None = None, data: bytes | None = None
 ) -> tuple[int, str]:
     account = emulated.account("openai")
     assert account.key is not None
