@@ -15,16 +15,17 @@ __all__ = [
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias
+
+from msgspec import Struct
 
 from offhook.codecs.audio_format import AudioFormat
 
 from .rules import Rule
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+# Structs, since one of them is made for every frame of every call: at a quarter of a dataclass's price.
+class Started(Struct, frozen=True):
     """The stream of a call begins; from now on audio may be sent."""
 
     stream_sid: str
@@ -33,8 +34,7 @@ class Started:
     parameters: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Audio:
+class Audio(Struct, frozen=True, gc=False):
     """A piece of the caller's audio, of any length."""
 
     payload: bytes
@@ -43,27 +43,23 @@ class Audio:
     """Presentation time since the stream began."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dtmf:
+class Dtmf(Struct, frozen=True):
     """The caller pressed a key: one of 0-9, *, #, A-D."""
 
     digit: str
 
 
-@dataclass(frozen=True, slots=True)
-class MarkReached:
+class MarkReached(Struct, frozen=True):
     """The audio sent before the mark was played, or was cleared."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Stopped:
+class Stopped(Struct, frozen=True):
     """The carrier ends the stream."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ignored:
+class Ignored(Struct, frozen=True):
     """A message was not taken, by this rule; already counted."""
 
     rule: Rule
@@ -89,7 +85,7 @@ class CarrierDialect(Protocol):
         """Audio, marks and clears may be sent."""
 
     def receive(self, text: str | bytes) -> tuple[StreamEvent, ...]:
-        """Read one message. Raises ProtocolError where the stream must end."""
+        """Read one message (bytes are UTF-8). Raises ProtocolError where the stream must end."""
 
     def audio(self, payload: bytes) -> bytes:
         """The message that plays `payload`. Raises ProtocolError when not `streaming`."""

@@ -64,8 +64,8 @@ RULES = (
 class SocketListener(Protocol):
     """Whoever the socket's messages are for; both calls return at once."""
 
-    def message_received(self, text: str) -> None:
-        """Take one message."""
+    def message_received(self, text: bytes) -> None:
+        """Take one message, which is UTF-8."""
 
     def socket_ended(self, rule: Rule) -> None:
         """No further message will come or go; called once."""
@@ -88,6 +88,10 @@ class MediaSocket(asyncio.Protocol):
         self._congested = False
         self._written = 0
         self._flushed = 0
+        self._between_frames = False
+        """A plain frame that comes now can go past the library."""
+        self._heard = False
+        """Since it was last looked whether the line is alive."""
         self._progress_at = self._heard_at = clock.now()
         self._ping_at = self._heard_at + PING_EVERY_S
         self._pong_due: float | None = None
@@ -120,7 +124,7 @@ class MediaSocket(asyncio.Protocol):
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Say goodbye; the connection is cut when the carrier does not answer within 2 s."""
         if self._protocol.state is State.OPEN:
-            self._closing = True
+            self._closing, self._between_frames = True, False
             self._protocol.send_close(code, reason)
             self._flush()
             self._abort_in(CLOSE_WITHIN_S)
@@ -145,19 +149,24 @@ class MediaSocket(asyncio.Protocol):
         """
         self._transport = transport
         self._when_lost = when_lost
+        self._between_frames = self._library_holds_nothing
         transport.set_write_buffer_limits(high=WRITE_HIGH_WATER_BYTES)
         transport.set_protocol(self)
         self._schedule_check()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of any number of frames, whole or not."""
-        at = 0
-        while at < len(data) and self._between_frames and (plain := read_text_frame(data, at)) is not None:
+        at, size = 0, len(data)
+        while at < size and self._between_frames and (plain := read_text_frame(data, at)) is not None:
             payload, at = plain
-            self._heard_at = self._clock.now()
-            self._deliver(payload)
-        if at < len(data):
+            self._heard = True
+            if payload.isascii():
+                self._listener.message_received(payload)
+            else:
+                self._deliver(payload)
+        if at < size:
             self._receive(data[at:] if at else data)
+            self._between_frames = self._library_holds_nothing
 
     def eof_received(self) -> bool:
         """The carrier sends no more; the transport closes itself."""
@@ -179,7 +188,7 @@ class MediaSocket(asyncio.Protocol):
         for timer in (self._check_timer, self._abort_timer):
             if timer is not None:
                 timer.cancel()
-        self._transport = None
+        self._transport, self._between_frames = None, False
         self._end(self._cut_by or (CLOSED_BY_BRIDGE if self._closing else CONNECTION_LOST))
         if not self._gone.done():
             self._gone.set_result(None)
@@ -189,8 +198,8 @@ class MediaSocket(asyncio.Protocol):
     # --------------------------------------------------------------- frames
 
     @property
-    def _between_frames(self) -> bool:
-        """The library holds no part of a frame or message, so a whole one can go past it."""
+    def _library_holds_nothing(self) -> bool:
+        """No part of a frame or message is with the library, so a whole frame can go past it."""
         protocol = self._protocol
         return self.open and not protocol.reader.buffer and protocol.current_size is None
 
@@ -200,8 +209,7 @@ class MediaSocket(asyncio.Protocol):
             return
         protocol.receive_data(data)
         frames = protocol.events_received()
-        if frames:
-            self._heard_at = self._clock.now()
+        self._heard = self._heard or bool(frames)
         for frame in frames:
             self._take(cast(Frame, frame))
         self._flush()
@@ -227,11 +235,11 @@ class MediaSocket(asyncio.Protocol):
 
     def _deliver(self, data: bytes | bytearray | memoryview) -> None:
         try:
-            text = str(data, "utf-8")
+            str(data, "utf-8")
         except UnicodeDecodeError:
             self._fail(NOT_UTF8)
         else:
-            self._listener.message_received(text)
+            self._listener.message_received(bytes(data))
 
     def _flush(self) -> None:
         """Write what the protocol has to say, and half-close the connection when it says so."""
@@ -265,7 +273,7 @@ class MediaSocket(asyncio.Protocol):
 
     def _end(self, rule: Rule) -> None:
         if not self._ended:
-            self._ended = True
+            self._ended, self._between_frames = True, False
             self._listener.socket_ended(rule)
 
     def _note_closing(self) -> None:
@@ -293,6 +301,8 @@ class MediaSocket(asyncio.Protocol):
         transport = self._transport
         if transport is None or self._ended:
             return
+        if self._heard:
+            self._heard, self._heard_at = False, now
         flushed = self._written - transport.get_write_buffer_size()
         if not self._congested or flushed > self._flushed:
             self._progress_at = now

@@ -19,6 +19,7 @@ from offhook.pipeline.call import Call, Engines
 from offhook.pipeline.clock import Clock
 from offhook.pipeline.pacing import PacingWheel
 from offhook.pipeline.ports import CallEvent
+from offhook.pipeline.shared_conversion import Conversions
 
 from .playout_buffer import PlayoutBuffer
 
@@ -98,6 +99,7 @@ class MemoryCall:
             events=self,
             clock=clock,
             wheel=wheel,
+            conversions=Conversions(),
             call_id=call_id,
         )
         self._tasks: list[asyncio.Task[None]] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["AnsweringModel", "Answers", "CueTranscriber", "DeafVoiceActivity", "TalkativeModel", "ToneVoice"]
+__all__ = ["AnsweringModel", "Answers", "CueTranscriber", "QuietVoiceActivity", "TalkativeModel", "ToneVoice"]
 
 import asyncio
 import random
@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 import numpy as np
 
 from offhook.codecs.audio_format import MULAW_8K, AudioFormat, converter
+from offhook.codecs.framing import SAMPLE_RATE_HZ as BYTES_PER_S
 from offhook.pipeline.messages import ModelDelta, ModelRequest, TextDelta
 from offhook.pipeline.ports import (
     SpokenAudio,
@@ -33,6 +34,7 @@ TONE_PEAK = 8000
 LAST_WORD = "over."
 """Every reply ends with it; it is said in silence, so that the far end knows a reply's end."""
 SENTENCE_WORDS = 8
+QUIET_DBFS = -55.0
 
 
 class ToneVoice:
@@ -174,18 +176,27 @@ class _CueStream:
         asyncio.get_running_loop().call_soon(self._on_transcript, transcript)
 
 
-class DeafVoiceActivity:
-    """Reports no window, ever: what a call costs without voice activity."""
+class QuietVoiceActivity:
+    """Hears nobody, ever, and says so once a second: what a call costs without a model that listens."""
 
     def open(self, on_window: Callable[[VoiceWindow], None]) -> VoiceActivityStream:
         """Start a stream."""
-        del on_window
-        return _DeafStream()
+        return _QuietStream(on_window)
 
 
-class _DeafStream:
+class _QuietStream:
+    def __init__(self, on_window: Callable[[VoiceWindow], None]) -> None:
+        self._on_window = on_window
+        self._bytes = 0
+        self._next = BYTES_PER_S
+
     def push(self, audio: bytes) -> None:
-        del audio
+        self._bytes += len(audio)
+        if self._bytes >= self._next:
+            self._next = self._bytes + BYTES_PER_S
+            window = VoiceWindow(self._bytes / BYTES_PER_S, probability=0.0, level_dbfs=QUIET_DBFS)
+            # A model's answer never comes within the call that asked for it.
+            asyncio.get_running_loop().call_soon(self._on_window, window)
 
     def close(self) -> None:
         """Nothing was opened."""

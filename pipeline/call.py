@@ -18,6 +18,7 @@ from typing import Any
 
 import structlog
 
+from offhook.codecs.framing import SAMPLE_RATE_HZ as BYTES_PER_S
 from offhook.config.assistant import Assistant
 from offhook.config.errors import AllProvidersFailed, ProviderError
 
@@ -27,6 +28,7 @@ from .echo import ExpectedEcho
 from .endpointing import Endpointing
 from .evidence import (
     Action,
+    Activity,
     AgentWants,
     CloseWanted,
     CommitInterruption,
@@ -54,6 +56,7 @@ from .model_failover import FailoverModel
 from .pacing import PacingWheel
 from .ports import CallControl, EventSink, LanguageModel, Line, Transcriber, Voice, VoiceActivity, Workers
 from .replies import Replies
+from .shared_conversion import Conversions
 from .stock_phrases import StockPhrases
 from .tools import Executor
 from .turn import TurnTaking
@@ -98,8 +101,10 @@ class Call:
         events: EventSink,
         clock: Clock,
         wheel: PacingWheel,
+        conversions: Conversions,
         call_id: str = "",
     ) -> None:
+        """`wheel` and `conversions` serve all calls of the process."""
         self._assistant = assistant
         self._engines = engines
         self._line = line
@@ -145,6 +150,7 @@ class Call:
             feed=self.feed,
             echo=echo,
             over=self._replies.speaker.over,
+            conversions=conversions,
             seed=call_id,
         )
         self._waiting: deque[Evidence] = deque()
@@ -259,7 +265,9 @@ class Call:
         counters = speaker.counters
         return {
             "media_s": round(self._ear.media_s, 3),
+            "sent_s": round(counters.sent_bytes / BYTES_PER_S, 3),
             "underruns": counters.underruns,
+            "underrun_s": round(counters.underrun_s, 3),
             "clears": counters.clears,
             "stale_marks": counters.stale_marks,
             "reconnects": self._ear.reconnects,
@@ -297,11 +305,20 @@ class Call:
         """Take one fact and do at once what follows from it; never waits."""
         if self._closed:
             return
+        if isinstance(evidence, Activity) and self._passes(evidence):
+            return
         if len(self._waiting) >= EVIDENCE_LIMIT:
             raise RuntimeError("evidence piles up: actions and evidence cause each other without end")
         self._waiting.append(evidence)
         if not self._feeding and self._group is not None:
             self._drain()
+
+    def _passes(self, activity: Activity) -> bool:
+        """The way of nearly all windows: nobody waits for this one, and it changes nothing."""
+        if self._waiting or self._feeding or self._group is None or not self._turns.passes(activity):
+            return False
+        self._journal.observe(activity, self._ear.media_s)
+        return True
 
     def _drain(self) -> None:
         self._feeding = True

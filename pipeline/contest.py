@@ -98,6 +98,10 @@ class Contest:
 
     # -------------------------------------------------------------- evidence
 
+    def goes_on(self, activity: Activity) -> None:
+        """More of a silence, while nothing is contested."""
+        self._activity = activity
+
     def by_sound(self, activity: Activity, now: float) -> Ruling | None:
         """Take what voice activity says."""
         self._activity = activity

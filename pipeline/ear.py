@@ -8,7 +8,6 @@ from __future__ import annotations
 
 __all__ = ["Ear"]
 
-import random
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -22,6 +21,7 @@ from .evidence import Activity, Evidence, Fault, Over, Words
 from .line_up import LineUp
 from .ports import Transcriber, Transcript, VoiceActivity, VoiceWindow
 from .recogniser import Recogniser
+from .shared_conversion import Conversions
 from .speech_gate import SpeechGate
 
 MIN_SPEECH_S = 0.06
@@ -44,6 +44,7 @@ class Ear:
         feed: Callable[[Evidence], None],
         echo: ExpectedEcho,
         over: Callable[[], Over],
+        conversions: Conversions,
         seed: str = "",
     ) -> None:
         """`seed`: what a call's waits are drawn from, so that not all calls reconnect in step."""
@@ -58,10 +59,11 @@ class Ear:
         self._recogniser = Recogniser(
             transcribers,
             clock=clock,
-            jitter=random.Random(seed),
+            seed=seed,
             note=note,
             give=self._on_transcript,
             feed=feed,
+            conversions=conversions,
         )
 
     @property
@@ -99,10 +101,12 @@ class Ear:
     def close(self) -> None:
         """Listen no more."""
         self._windows.close()
+        self._recogniser.close()
 
     def _on_window(self, window: VoiceWindow) -> None:
         self._deaf = False
-        if self._echo.hides(window.level_dbfs, window.media_s, self._clock.now()):
+        self._echo.hear(window.level_dbfs, window.media_s, self._clock.now())
+        if self._gate.may_take(window) and self._echo.explains:
             window = replace(window, probability=0.0)
         self._activity = activity = self._gate.feed(window)
         self._recogniser.sound(activity)

@@ -25,7 +25,6 @@ __all__ = ["ExpectedEcho"]
 import math
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from offhook.codecs import g711
@@ -69,7 +68,11 @@ _RISE = 10 ** (0.5 / 40)
 """What is feared without an echo known grows by at most 2 dB in a second of our speech."""
 _STRETCH_S = 1.0
 
+_PUT_OFF = _HZ // 2
+"""Samples of ours that may wait until their level is asked for: numpy costs the same for many as for few."""
+
 _SQUARES = np.square(g711.decode_float(bytes(range(256))))
+_MEAN = np.full(_SLOT, 1 / _SLOT, np.float32)
 _ONES = np.ones(_TOGETHER, np.float32)
 
 
@@ -83,7 +86,11 @@ class ExpectedEcho:
         self._first = 0
         self._end = 0
         """Sample behind the last one played."""
+        self._waiting = bytearray()
+        """What was played last; its level was not taken yet."""
         self._audible_until_s = -math.inf
+        self._power_heard = self._heard_at = 0.0
+        """Of the window heard last: its power (full scale is 1), and when it ended."""
         self._sums = np.zeros((3, _LAGS))
         """Own, own squared and own times heard, by lag."""
         self._weight = self._heard_sum = self._heard_squares = 0.0
@@ -110,28 +117,21 @@ class ExpectedEcho:
 
     def play(self, audio: bytes, at: float) -> None:
         """Carrier bytes (mu-law, 8 kHz) that begin to sound at `at`, or behind those played before."""
-        begin = max(self._end, round(at * _HZ))
-        self._end = begin + len(audio)
-        slot, offset = divmod(begin, _SLOT)
-        count = -(-(offset + len(audio)) // _SLOT)
-        if not count:
-            return
-        self._make_room(slot, slot + count)
-        squares = np.zeros(count * _SLOT, np.float32)
-        squares[offset : offset + len(audio)] = _SQUARES.take(np.frombuffer(audio, np.uint8))
-        place = slice(slot - self._first, slot - self._first + count)
-        # A slot may hold the end of one message and the begin of the next.
-        self._power[place] += squares.reshape(count, _SLOT).mean(axis=1)
-        own = np.sqrt(np.sqrt(self._power[place]))
-        self._own[place] = own
-        if own.max() > _AUDIBLE:
-            self._audible_until_s = self._end / _HZ
+        begin = round(at * _HZ)
+        if begin > self._end:
+            self._take_levels()
+            self._end = begin
+        self._waiting += audio
+        self._end += len(audio)
+        if len(self._waiting) >= _PUT_OFF:
+            self._take_levels()
 
     def clear(self, now: float) -> None:
         """What was to sound after `now` never will."""
         cut = round(now * _HZ)
         if cut >= self._end:
             return
+        self._take_levels()
         self._end = cut
         behind = max(0, cut // _SLOT + 1 - self._first)
         self._power[behind:] = self._own[behind:] = 0
@@ -139,17 +139,30 @@ class ExpectedEcho:
 
     # ----------------------------------------------------------- the caller's
 
-    def hides(self, level_dbfs: float, media_s: float, now: float) -> bool:
-        """Take the caller's next 32 ms, which end at `media_s`; True if they are no more than our echo."""
-        ends_at = self._said_at(media_s, now)
+    def hear(self, level_dbfs: float, media_s: float, now: float) -> None:
+        """Take the caller's next 32 ms, which end at `media_s`, and learn from them."""
+        self._heard_at = ends_at = self._said_at(media_s, now)
         if not self._may_sound(ends_at):
             self._heard.clear()
-            return False
-        power = 10 ** (level_dbfs / 10)
+            return
+        self._power_heard = power = 10 ** (level_dbfs / 10)
         self._heard.append(math.sqrt(math.sqrt(power)))
         if len(self._heard) == _TOGETHER:
+            self._take_levels()
             self._learn(round(ends_at / _SLOT_S) - self._first)
-        return self._explains(power, ends_at)
+
+    @property
+    def explains(self) -> bool:
+        """What was heard last may be no more than our echo."""
+        ends_at = self._heard_at
+        if not self._may_sound(ends_at):
+            return False
+        self._take_levels()
+        end = round(ends_at / _SLOT_S) - self._first
+        oldest, newest = (_LAGS, 0) if self._lag is None else (self._lag + _LATER, self._lag - _EARLIER)
+        own = self._own[max(0, end - oldest - 2) : max(0, end - newest)]
+        echo = (float(own.max(initial=0.0)) * self._coupling) ** 4
+        return bool(self._power_heard <= echo * 10 ** (self._margin_db / 10))
 
     # --------------------------------------------------------------- details
 
@@ -164,15 +177,26 @@ class ExpectedEcho:
         return media_s + min(self._latest_s, self._before_s)
 
     def _may_sound(self, at: float) -> bool:
-        return at <= self._audible_until_s + LONGEST_DELAY_S
+        audible_until_s = self._end / _HZ if self._waiting else self._audible_until_s
+        return at <= audible_until_s + LONGEST_DELAY_S
 
-    def _explains(self, power: float, ends_at: float) -> bool:
-        """A sound of this power (full scale is 1) and at most 32 ms may be our echo alone."""
-        end = round(ends_at / _SLOT_S) - self._first
-        oldest, newest = (_LAGS, 0) if self._lag is None else (self._lag + _LATER, self._lag - _EARLIER)
-        own = self._own[max(0, end - oldest - 2) : max(0, end - newest)]
-        echo = (float(own.max(initial=0.0)) * self._coupling) ** 4
-        return bool(power <= echo * 10 ** (self._margin_db / 10))
+    def _take_levels(self) -> None:
+        """Measure what was played since this was done last."""
+        if not self._waiting:
+            return
+        audio, self._waiting = self._waiting, bytearray()
+        slot, offset = divmod(self._end - len(audio), _SLOT)
+        count = -(-(offset + len(audio)) // _SLOT)
+        self._make_room(slot, slot + count)
+        squares = np.zeros(count * _SLOT, np.float32)
+        squares[offset : offset + len(audio)] = _SQUARES.take(np.frombuffer(audio, np.uint8))
+        place = slice(slot - self._first, slot - self._first + count)
+        # A slot may hold the end of one message and the begin of the next.
+        self._power[place] += squares.reshape(count, _SLOT) @ _MEAN
+        own = np.sqrt(np.sqrt(self._power[place]))
+        self._own[place] = own
+        if own.max() > _AUDIBLE:
+            self._audible_until_s = self._end / _HZ
 
     def _learn(self, end: int) -> None:
         """Compare the windows up to slot `end` with what was ours, at every lag."""
@@ -181,10 +205,12 @@ class ExpectedEcho:
         if not _LOOKED_BACK_AT <= end <= _SLOTS:
             return
         halves = self._own[end - _LOOKED_BACK_AT : end]
-        # Row: window. Column: lag; what the window itself would hold without any delay comes first.
-        own = sliding_window_view((halves[1:] + halves[:-1]) / 2, _LAGS)[::2, ::-1]
-        if own.max() < _AUDIBLE:
+        levels = (halves[1:] + halves[:-1]) * np.float32(0.5)
+        if levels.max() < _AUDIBLE:
             return
+        # Row: window. Column: lag; what the window itself would hold without any delay comes first.
+        view = np.ndarray((_TOGETHER, _LAGS), np.float32, levels, 4 * (_LAGS - 1), (8, -4))
+        own = np.ascontiguousarray(view)
         self._sums *= _KEPT
         self._sums += (_ONES @ own, _ONES @ (own * own), heard @ own)
         self._weight = self._weight * _KEPT + _TOGETHER

@@ -8,13 +8,13 @@ longer. No I/O; `next_deadline` says when to `advance`.
 
 from __future__ import annotations
 
-__all__ = ["Listening", "Noise", "Outcome", "TurnOver", "Unheard"]
+__all__ = ["Late", "Listening", "Noise", "Outcome", "TurnOver", "Unheard"]
 
 from dataclasses import dataclass
 
 from offhook.config.turn_taking import TurnTaking as Settings
 
-from .caller_words import CallerWords
+from .caller_words import COVERED_WITHIN_S, CallerWords
 from .endpointing import Endpointing
 from .evidence import Activity
 from .phrases import Meaning, PhraseBook
@@ -25,7 +25,8 @@ DIGITS_PAUSE_S = 2.0
 LULL_S = 0.1
 """In so short a gap of speech a reply may be prepared; that speech is over is known later."""
 CATCH_UP_S = 6.0
-"""A turn waits so long for a recogniser that was lost, and for what its successor makes of the same audio."""
+"""A turn waits so long for a recogniser that was lost, and for what its successor makes of the same audio;
+and, behind `final_timeout_ms`, for one that has understood part of the turn and is late with the rest."""
 CLEAR_SPEECH_S = 1.0
 """So much speech without any words from the recogniser was not noise: the caller is told."""
 
@@ -50,7 +51,12 @@ class Unheard:
     """There was speech, and the recogniser has not said what."""
 
 
-Outcome = TurnOver | Noise | Unheard
+@dataclass(frozen=True, slots=True)
+class Late:
+    """The recogniser is at work on what was said, and has not come to its end in time."""
+
+
+Outcome = TurnOver | Noise | Unheard | Late
 
 
 class Listening:
@@ -70,6 +76,8 @@ class Listening:
         """Sound that began here lasted for a whole turn without a word: it holds the floor no more."""
         self._digits = ""
         self._hears_all = True
+        self._is_late = False
+        """The recogniser was given more time for this turn."""
         self._deadlines: dict[str, float] = {}
 
     @property
@@ -172,7 +180,7 @@ class Listening:
                 continue
             if not listens:
                 continue
-            outcome = self._overdue(name)
+            outcome = self._overdue(name, now)
             if outcome is not None:
                 return outcome
         return None
@@ -182,6 +190,7 @@ class Listening:
     def hand_on(self) -> None:
         """What was said up to now has been dealt with; keys stay until they are a turn."""
         self.words.reset()
+        self._is_late = False
         self.floor_s = self.activity.media_s
         for name in ("final", "turn-cap") if self._digits else ("final", "turn-cap", "digits"):
             self._deadlines.pop(name, None)
@@ -201,7 +210,8 @@ class Listening:
 
     @property
     def _final_wait_s(self) -> float:
-        return self._settings.final_timeout_ms / 1000 if self._hears_all else CATCH_UP_S
+        catches_up = self._is_late or not self._hears_all
+        return CATCH_UP_S if catches_up else self._settings.final_timeout_ms / 1000
 
     @property
     def _is_endless(self) -> bool:
@@ -232,10 +242,21 @@ class Listening:
             return meaning is not Meaning.NOTHING
         return self._endpointing.hears_value or not self.words.is_a_guess(self.activity.speech_s)
 
-    def _overdue(self, name: str) -> Outcome | None:
+    @property
+    def _hears_the_rest(self) -> bool:
+        """The recogniser has answered for part of the speech of this turn: it will for the rest of it."""
+        return 0 < self.words.listened_until_s < self._heard_until[1] - COVERED_WITHIN_S
+
+    def _overdue(self, name: str, now: float) -> Outcome | None:
         match name:
+            case "final" if self._hears_the_rest and not self._is_late:
+                self._is_late = True
+                self._deadlines["final"] = now + self._final_wait_s
+                return Late()
             case "final" if self._says_something:
                 return TurnOver(self.words.text, "the final words are overdue")
+            case "final" if self._is_late and not self.words.before:
+                return Unheard()
             case "final" if self.activity.speech_s >= CLEAR_SPEECH_S and not self.words.before:
                 return Unheard()
             case "final":

@@ -49,13 +49,16 @@ RETRY_AFTER_LIMIT_S = 1.0
 """A server that wants to be left alone for longer is not waited for."""
 
 
+_RANDOM = random.Random()
+"""One for all calls: it holds 2.5 KB."""
+
+
 class FailoverModel:
     """A `LanguageModel` that stands in for those of a line-up."""
 
     def __init__(self, models: LineUp[LanguageModel], clock: Clock, note: Callable[..., Any]) -> None:
         self._clock, self._note = clock, note
         self._standing = Standing(STAGE, models, note)
-        self._random = random.Random()
 
     async def respond(self, request: ModelRequest) -> AsyncGenerator[ModelDelta, None]:
         """Yield text and tool requests as they come.
@@ -90,7 +93,7 @@ class FailoverModel:
         self, error: ProviderError, candidate: Candidate[Any], attempts: Counter[int], begun_s: float
     ) -> None:
         """Wait for another attempt or go on to the next model. Raises AllProvidersFailed."""
-        wait_s = self._random.uniform(*RETRY_AFTER_S)
+        wait_s = _RANDOM.uniform(*RETRY_AFTER_S)
         if isinstance(error, ProviderBusy) and error.retry_after_s is not None:
             wait_s = max(wait_s, error.retry_after_s)
         lasting = isinstance(error, ProviderRefused | ProviderTimeout | WorkerDied)

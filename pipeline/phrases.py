@@ -8,6 +8,7 @@ import enum
 import re
 from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
+from functools import lru_cache
 from typing import Self
 
 from offhook.config.phrases import BACKCHANNELS, IGNORED, STOP_WORDS, phrases_for
@@ -37,9 +38,9 @@ class PhraseBook:
     def __init__(
         self, backchannels: Iterable[str], stop_words: Iterable[str], ignored: Iterable[str] = ()
     ) -> None:
-        self._backchannels = _longest_first(backchannels)
-        self._ignored = _longest_first(ignored)
-        self._stop = _longest_first(stop_words)
+        self._backchannels = _longest_first(tuple(backchannels))
+        self._ignored = _longest_first(tuple(ignored))
+        self._stop = _longest_first(tuple(stop_words))
 
     @classmethod
     def of(cls, settings: TurnTaking, language: str) -> Self:
@@ -71,8 +72,10 @@ def is_echo(said: str, playing: str) -> bool:
     return same >= 0.65 * len(words)
 
 
-def _longest_first(phrases: Iterable[str]) -> list[str]:
-    return sorted({normalised(phrase) for phrase in phrases} - {""}, key=len, reverse=True)
+@lru_cache(maxsize=256)
+def _longest_first(phrases: tuple[str, ...]) -> tuple[str, ...]:
+    """One list for all calls of an assistant."""
+    return tuple(sorted({normalised(phrase) for phrase in phrases} - {""}, key=len, reverse=True))
 
 
 def _without(said: str, phrases: Sequence[str]) -> str:

@@ -43,6 +43,7 @@ from dataclasses import dataclass, field
 from offhook.codecs.framing import FRAME_BYTES
 from offhook.codecs.framing import SAMPLE_RATE_HZ as BYTES_PER_S
 
+from .audio_tape import AudioTape
 from .heard_ledger import HeardLedger
 from .ports import WordTiming
 
@@ -50,6 +51,8 @@ ECHO_OVERDUE_S = 2.0
 """A carrier that does not echo the last mark of a reply this long after its end never will."""
 SHORT_REST_S = 0.3
 """A reply that ends so soon anyway is not cut short."""
+WORD_BYTES = 3 * BYTES_PER_S // 2
+"""Of what was heard so much is kept, for the word that is said again after a pause; words are shorter."""
 REBUFFER_BYTES = 3 * FRAME_BYTES
 """A voice that fell behind is heard again from 60 ms on; scraps with gaps between them are worse."""
 UNDERRUN_TOLERANCE_S = 0.002
@@ -118,6 +121,7 @@ Outgoing = SendAudio | SendMark | SendClear | FirstFrame | FirstMark | Played
 class PlayoutCounters:
     """What happened on the way out."""
 
+    sent_bytes: int = 0
     underruns: int = 0
     underrun_s: float = 0.0
     clears: int = 0
@@ -139,7 +143,7 @@ class _Mark:
 @dataclass(slots=True)
 class _Reply:
     number: int
-    audio: bytearray = field(default_factory=bytearray)
+    audio: AudioTape = field(default_factory=AudioTape)
     ledger: HeardLedger = field(default_factory=HeardLedger)
     cursor: int = 0
     """The next byte to send."""
@@ -254,7 +258,7 @@ class Playout:
         if present is None or present.number != reply or present.cut_short:
             self.counters.refused_bytes += len(audio)
             return False
-        present.audio += audio
+        present.audio.append(audio)
         present.ledger.add_words(words)
         return True
 
@@ -270,7 +274,7 @@ class Playout:
         if self._reply is None or self._reply.number != reply:
             return False
         self._reply.finished = True
-        return bool(self._reply.audio)
+        return len(self._reply.audio) > 0
 
     def finish_at_word(self, reply: int, now: float) -> bool:
         """End the reply with the word that is being sent, unless it ends soon anyway.
@@ -286,7 +290,7 @@ class Playout:
         cut = present.ledger.word_end(present.cursor)
         if cut is None or cut >= len(present.audio):
             return True
-        del present.audio[cut:]
+        present.audio.cut(cut)
         present.ledger.cut(cut)
         present.clause_ends = [end for end in present.clause_ends if end <= cut]
         present.finished = present.cut_short = True
@@ -336,6 +340,7 @@ class Playout:
             return []
         out: list[Outgoing] = []
         reply.confirmed = max(reply.confirmed, mark.offset)
+        reply.audio.forget(reply.confirmed - WORD_BYTES)
         if mark.offset > reply.restarted_at:
             reply.anchor_offset, reply.anchor_at = mark.offset, now - self._round_trip_s / 2
         if not reply.proven and mark.offset:
@@ -357,7 +362,7 @@ class Playout:
         if not reply.started:
             return []
         reply.heard_once = max(reply.heard_once, offset)
-        reply.cursor = reply.ledger.word_start(offset)
+        reply.cursor = max(reply.ledger.word_start(offset), reply.audio.begins_at)
         reply.anchor_offset, reply.anchor_at = offset, now
         reply.confirmed = min(reply.confirmed, offset)
         reply.end_marked = False
@@ -406,12 +411,15 @@ class Playout:
             if dry:
                 self._restart(reply, now, out)
             room = int((self._lead_s - (self._horizon - now)) * BYTES_PER_S)
-            size = min(waiting, FRAME_BYTES if dry else self._message_bytes, room)
+            # Less than a frame joins the message before it: left over, it would be missing in a stall.
+            whole = room if room < self._message_bytes + FRAME_BYTES else self._message_bytes
+            size = min(waiting, FRAME_BYTES if dry else whole)
             if size < min(waiting, FRAME_BYTES):
                 return
-            audio = bytes(reply.audio[reply.cursor : reply.cursor + size])
+            audio = reply.audio.read(reply.cursor, reply.cursor + size)
             reply.cursor += size
             out.append(SendAudio(audio, self._horizon))
+            self.counters.sent_bytes += size
             self._horizon += size / BYTES_PER_S
             self._mark_if_due(reply, out)
 

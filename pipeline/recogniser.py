@@ -15,7 +15,6 @@ from __future__ import annotations
 __all__ = ["Recogniser"]
 
 import asyncio
-import random
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -30,6 +29,7 @@ from .ports import Transcriber, Transcript
 from .recogniser_stream import RecogniserStream
 from .replay import Replay
 from .retries import Retries
+from .shared_conversion import Conversions
 from .silent_recogniser import SILENT_S, SilentRecogniser
 
 SETTLED_S = 10.0
@@ -52,14 +52,16 @@ class Recogniser:
         transcribers: LineUp[Transcriber],
         *,
         clock: Clock,
-        jitter: random.Random,
+        seed: str,
         note: Callable[..., Any],
         give: Callable[[Transcript], None],
         feed: Callable[[Evidence], None],
+        conversions: Conversions,
     ) -> None:
+        self._conversions = conversions
         self._clock, self._note, self._give, self._feed = clock, note, give, feed
         self._standing = Standing("transcriber", transcribers, note)
-        self._retries = Retries((each.name for each in transcribers), jitter)
+        self._retries = Retries((each.name for each in transcribers), seed)
         self._replay = Replay()
         self._silent = SilentRecogniser()
         self._activity = Activity(0.0, speaking=False, onset_s=0.0, last_speech_s=0.0)
@@ -128,12 +130,18 @@ class Recogniser:
             async with asyncio.TaskGroup() as self._group:
                 for stream in self._streams:
                     self._start(stream)
-                await asyncio.Event().wait()
+                await asyncio.get_running_loop().create_future()
         finally:
+            self.close()
             self._group = self._present = self._rival = None
-            self._streams = ()
             if self._gap is not None:
                 self._gap.cancel()
+
+    def close(self) -> None:
+        """Nobody hears the caller any more."""
+        streams, self._streams = self._streams, ()
+        for stream in streams:
+            stream.close()
 
     # ----------------------------------------------------------- the streams
 
@@ -145,6 +153,7 @@ class Recogniser:
             number=number,
             missed=self._replay.missed(),
             activity=self._activity,
+            conversions=self._conversions,
         )
 
     def _start(self, stream: RecogniserStream) -> None:

@@ -13,11 +13,14 @@ from dataclasses import dataclass
 
 from offhook.codecs.framing import SAMPLE_RATE_HZ as BYTES_PER_S
 
+from .audio_tape import AudioTape
 from .evidence import Activity
 from .ports import Transcript
 
 KEPT_BYTES = 3 * BYTES_PER_S
-"""At least so much is kept while nobody speaks, and at most twice as much."""
+"""At least so much is kept while nobody speaks."""
+SPARE_BYTES = BYTES_PER_S // 2
+"""And at most so much more: the oldest goes in pieces."""
 MOST_S = 30.0
 """Of speech without an answer so much is kept; then the oldest goes."""
 MOST_BYTES = int(MOST_S) * BYTES_PER_S
@@ -44,10 +47,10 @@ class Replay:
     """A ring of one caller's audio that grows as long as speech in it is not settled."""
 
     def __init__(self) -> None:
-        self._audio = bytearray()
+        self._audio = AudioTape()
         self._start = 0
-        """Position of the first byte of it."""
-        self._limit = 2 * KEPT_BYTES
+        """Place of the first byte that is still of use."""
+        self._limit = KEPT_BYTES + SPARE_BYTES
         self._activity = Activity(0.0, speaking=False, onset_s=0.0, last_speech_s=0.0)
         self._settled_s = 0.0
         self._worded_s = 0.0
@@ -59,12 +62,12 @@ class Replay:
     @property
     def media_s(self) -> float:
         """Seconds of the caller's audio so far."""
-        return (self._start + len(self._audio)) / BYTES_PER_S
+        return len(self._audio) / BYTES_PER_S
 
     @property
     def kept_bytes(self) -> int:
         """How much is held now."""
-        return len(self._audio)
+        return self._audio.kept_bytes
 
     @property
     def lost_s(self) -> float:
@@ -73,8 +76,8 @@ class Replay:
 
     def push(self, audio: bytes) -> None:
         """Take the caller's next carrier bytes."""
-        self._audio += audio
-        if len(self._audio) > self._limit:
+        self._audio.append(audio)
+        if len(self._audio) - self._start > self._limit:
             self._trim()
 
     def sound(self, activity: Activity) -> None:
@@ -108,9 +111,9 @@ class Replay:
         begins_at_s = max(kept_from_s, min(self._settled_s, now_s))
         if self._open_from_s is None:
             begins_at_s = max(begins_at_s, now_s - KEPT_BYTES / BYTES_PER_S)
-        first = round((begins_at_s - kept_from_s) * BYTES_PER_S)
+        audio = self._audio.read(round(begins_at_s * BYTES_PER_S), len(self._audio))
         speech_from_s = None if self._open_from_s is None else max(begins_at_s, self._open_from_s)
-        return Missed(begins_at_s, bytes(self._audio[first:]), speech_from_s)
+        return Missed(begins_at_s, audio, speech_from_s)
 
     # --------------------------------------------------------------- details
 
@@ -139,14 +142,14 @@ class Replay:
         if self._activity.last_speech_s > self._settled_s + SAME_SPEECH_S:
             self._open_from_s = max(self._open_from_s, self._settled_s)
         else:
-            self._open_from_s, self._limit = None, 2 * KEPT_BYTES
+            self._open_from_s, self._limit = None, KEPT_BYTES + SPARE_BYTES
 
     def _trim(self) -> None:
         """Drop the oldest; speech that is not settled is counted, with its pauses."""
         keep = KEPT_BYTES if self._open_from_s is None else MOST_BYTES
-        dropped = len(self._audio) - keep
+        dropped = len(self._audio) - self._start - keep
         if self._open_from_s is not None:
             before_speech = round(self._open_from_s * BYTES_PER_S) - self._start
             self._lost += dropped - min(dropped, max(0, before_speech))
-        del self._audio[:dropped]
         self._start += dropped
+        self._audio.forget(self._start)

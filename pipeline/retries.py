@@ -18,8 +18,10 @@ LOSSES_ALONE = 5
 class Retries:
     """Counts a recogniser's losses in a row; one that follows `settled` is the first again."""
 
-    def __init__(self, names: Iterable[str], jitter: random.Random) -> None:
-        self._names, self._jitter = frozenset(names), jitter
+    def __init__(self, names: Iterable[str], seed: str) -> None:
+        """`seed`: what the waits are drawn from, so that not all calls reconnect in step."""
+        self._names, self._seed = frozenset(names), seed
+        self._waits = 0
         self._given_up: set[str] = set()
         """Since anybody last worked."""
         self._losses = 0
@@ -68,4 +70,7 @@ class Retries:
         """How long to wait before the next attempt."""
         losses = len(BACKOFF_S) if self.hopeless else max(1, min(self._losses, len(BACKOFF_S)))
         wait_s = BACKOFF_S[losses - 1]
-        return wait_s + self._jitter.uniform(0.0, max(LEAST_JITTER_S, JITTER * wait_s))
+        self._waits += 1
+        # Made when it is needed, which it hardly ever is: a generator holds 2.5 KB.
+        jitter = random.Random(f"{self._seed} {self._waits}")
+        return wait_s + jitter.uniform(0.0, max(LEAST_JITTER_S, JITTER * wait_s))

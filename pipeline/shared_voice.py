@@ -26,4 +26,4 @@ class SharedVoiceStream:
 
     async def run(self) -> None:
         """There is nothing to be kept up."""
-        await asyncio.Event().wait()
+        await asyncio.get_running_loop().create_future()

@@ -29,8 +29,10 @@ from .ports import Line, WordTiming
 RECENT_S = 3.0
 """Words that came so long after we said them may be their echo, recognised late."""
 RECENT_WORDS = 10
-AHEAD_S = 10.0
-"""How much synthesised audio may wait before its producer does."""
+AHEAD_S = 3.5
+"""How much synthesised audio may wait before its producer does; another voice takes over within that time."""
+GO_ON_S = 3.0
+"""The producer goes on when no more waits: it is not woken for every message that leaves."""
 
 
 class SpeakerListener(Protocol):
@@ -121,9 +123,10 @@ class Speaker:
 
     async def room(self, reply: int) -> bool:
         """Wait until more audio may be made; False as soon as the reply is revoked."""
-        while self._playout.reply == reply and self._playout.waiting_s > AHEAD_S:
-            self._moved.clear()
-            await self._moved.wait()
+        if self._playout.waiting_s > AHEAD_S:
+            while self._playout.reply == reply and self._playout.waiting_s > GO_ON_S:
+                self._moved.clear()
+                await self._moved.wait()
         return self._playout.reply == reply
 
     # -------------------------------------------------------------- barge-in
@@ -197,7 +200,8 @@ class Speaker:
                 case SendClear():
                     self._line.send_clear()
                     self._echo.clear(self._clock.now())
-        self._moved.set()
+        if self._playout.waiting_s <= GO_ON_S:
+            self._moved.set()
         for item in outgoing:
             match item:
                 case FirstFrame(reply):

@@ -39,6 +39,10 @@ class SpeechGate:
         self._last_speech_s = 0.0
         self._window_ended_s = 0.0
 
+    def may_take(self, window: VoiceWindow) -> bool:
+        """The model may think enough of it for speech."""
+        return window.probability >= self._off
+
     def feed(self, window: VoiceWindow) -> Activity:
         """Take the next window and say what is known now."""
         begins_s = self._window_ended_s

@@ -71,7 +71,7 @@ from .evidence import (
     Words,
 )
 from .expectations import Expectations
-from .listening import Listening, Noise, Outcome, TurnOver, Unheard
+from .listening import Late, Listening, Noise, Outcome, TurnOver, Unheard
 from .phrases import Meaning, PhraseBook, is_echo
 from .speculation import Speculation
 from .spoken_language import spoken_language
@@ -243,6 +243,21 @@ class TurnTaking:
                 self._end(reason)
         return self._finish_step()
 
+    def passes(self, activity: Activity) -> bool:
+        """Take a window of silence that changes nothing; False if it has to be fed.
+
+        Most windows are such: while the agent speaks, and while nobody does. Whether it may speak, be
+        interrupted or has waited too long hangs on what was said, not on how far the audio has come.
+        """
+        listening = self._listening
+        if activity.speaking or listening.activity.speaking or self._contest.paused:
+            return False
+        if self.state is State.LISTENING and listening.has_the_floor:
+            return False
+        listening.activity = activity
+        self._contest.goes_on(activity)
+        return True
+
     def advance(self, now: float) -> list[Action]:
         """Act on every deadline that is reached."""
         if self.state is State.ENDED:
@@ -317,6 +332,8 @@ class TurnTaking:
                 self._forget_noise()
             case Unheard():
                 self._on_fault(Fault("transcriber", "speech was heard, but no words came"))
+            case Late():
+                self._tell_to_wait("the recogniser is late")
 
     def _forget_noise(self) -> None:
         self._actions.append(Decided("noise", "sound without words"))
@@ -539,12 +556,14 @@ class TurnTaking:
         elif self._one_moment:
             self._deadlines.setdefault("deaf", self._now + DEAF_FOR_S)
 
-    def _on_long_deafness(self) -> None:
+    def _tell_to_wait(self, why: str) -> None:
         """The caller waits for an answer to words that nobody could hear yet."""
         waits = self.state is State.LISTENING and self._listening.has_said_something
-        if waits and not self._listening.activity.speaking:
-            self._to(State.IDLE, "the recogniser is lost")
-            self._start_reply(Say(self._one_moment, "one-moment"), "the caller waits for a recogniser")
+        if waits and self._one_moment and not self._listening.activity.speaking:
+            self._to(State.IDLE, why)
+            self._start_reply(
+                Say(self._one_moment, "one-moment", only_now=True), "the caller waits for a recogniser"
+            )
 
     # ------------------------------------------------------------ deadlines
 
@@ -555,7 +574,7 @@ class TurnTaking:
             case "silence" if self.state in (State.IDLE, State.LISTENING):
                 self._on_silence()
             case "deaf":
-                self._on_long_deafness()
+                self._tell_to_wait("the recogniser is lost")
             case "close" if self._closing is not None:
                 self._end(self._closing.reason)
             case "max-call":

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from offhook.codecs import resample as resample_module
-from offhook.codecs.resample import Resampler, feed_together, resample
+from offhook.codecs.resample import Resampler, ResamplerRows, resample
 
 Pcm = NDArray[np.int16]
 
@@ -123,11 +123,11 @@ def test_sums_are_exact_in_float64_so_their_order_cannot_matter(in_hz: int, out_
 def test_the_samples_are_those_of_integer_arithmetic(in_hz: int, out_hz: int) -> None:
     bank = resample_module._bank(in_hz, out_hz)
     steps = [[int(tap * 2**24) for tap in phase] for phase in bank.taps.T]
-    pcm = loud_noise(bank.down * 60)
+    pcm = loud_noise(bank.down * 64)
     padded = [0] * bank.history + pcm.tolist()
     exact = []
-    for block in range(60):
-        window = padded[block * bank.down : block * bank.down + bank.history + bank.down]
+    for first in range(0, 64 * bank.down, bank.span * bank.down):
+        window = padded[first : first + len(bank.taps)]
         for phase in steps:
             total = sum(tap * sample for tap, sample in zip(phase, window, strict=True))
             exact.append(min(max(round(Fraction(total, 2**24)), -32_768), 32_767))
@@ -266,39 +266,35 @@ def test_equal_rates_change_nothing() -> None:
     assert resampler.flush().size == 0
 
 
-@settings(max_examples=20, deadline=None)
-@given(frames=st.integers(1, 4), blocks=st.integers(0, 170), streams=st.integers(1, 5))
-@pytest.mark.parametrize(("in_hz", "out_hz"), [(8000, 16_000), (24_000, 8000), (8000, 8000)])
-def test_streams_fed_together_sound_as_if_fed_alone(
-    in_hz: int, out_hz: int, frames: int, blocks: int, streams: int
+@settings(max_examples=30, deadline=None)
+@given(sizes=st.lists(st.integers(1, 400), min_size=1, max_size=5), data=st.data())
+@pytest.mark.parametrize("out_hz", [16_000, 24_000, 8000])
+def test_streams_in_rows_sound_as_if_each_had_a_resampler(
+    out_hz: int, sizes: list[int], data: st.DataObject
 ) -> None:
-    together = [Resampler(in_hz, out_hz) for _ in range(streams)]
-    alone = [Resampler(in_hz, out_hz) for _ in range(streams)]
-    size = blocks * Fraction(out_hz, in_hz).denominator
-    for turn in range(frames):
-        pcm = loud_noise(streams * size, turn).reshape(streams, size)
-        expected = [stream.feed(row) for stream, row in zip(alone, pcm, strict=True)]
-        assert np.array_equal(feed_together(together, pcm), np.stack(expected))
-    for one, other in zip(together, alone, strict=True):
-        assert np.array_equal(one.flush(), other.flush())
+    rows = ResamplerRows(8000, out_hz)
+    alone = {rows.acquire(): Resampler(8000, out_hz) for _ in range(20)}
+    for turn, size in enumerate(sizes):
+        fed = data.draw(st.lists(st.sampled_from(sorted(alone)), min_size=1, unique=True))
+        pcm = loud_noise(len(fed) * size, turn).reshape(len(fed), size)
+        expected = [alone[row].feed(chunk) for row, chunk in zip(fed, pcm, strict=True)]
+        assert np.array_equal(rows.feed(fed, pcm), np.stack(expected))
 
 
-def test_no_streams_fed_together_give_nothing() -> None:
-    assert feed_together([], np.empty((0, 160), np.int16)).size == 0
+def test_a_row_that_is_used_again_knows_nothing_of_its_last_stream() -> None:
+    rows = ResamplerRows(8000, 16_000)
+    first = rows.acquire()
+    rows.feed([first], loud_noise(160).reshape(1, -1))
+    rows.release(first)
+    again = rows.acquire()
+    pcm = loud_noise(160, 1)
+    assert again == first
+    assert np.array_equal(rows.feed([again], pcm.reshape(1, -1))[0], Resampler(8000, 16_000).feed(pcm))
 
 
-def test_streams_that_do_not_belong_together_are_refused() -> None:
-    frames = np.zeros((2, 480), np.int16)
-    with pytest.raises(ValueError, match="same rates"):
-        feed_together([Resampler(24_000, 8000), Resampler(24_000, 16_000)], frames)
-    with pytest.raises(ValueError, match="whole blocks of 3"):
-        feed_together([Resampler(24_000, 8000), Resampler(24_000, 8000)], frames[:, :160])
-    uneven = Resampler(24_000, 8000)
-    uneven.feed(np.zeros(1, np.int16))
-    with pytest.raises(ValueError, match="whole blocks"):
-        feed_together([uneven, Resampler(24_000, 8000)], frames)
-    with pytest.raises(ValueError, match="1 resamplers cannot take 2 frames"):
-        feed_together([uneven], frames)
+def test_rows_are_for_whole_multiples_of_the_rate() -> None:
+    with pytest.raises(ValueError, match="no whole multiple"):
+        ResamplerRows(8000, 22_050)
 
 
 @pytest.mark.parametrize(("in_hz", "out_hz"), [(0, 8000), (8000, -1)])

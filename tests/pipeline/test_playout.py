@@ -406,3 +406,49 @@ def test_a_cut_keeps_whole_words_and_all_that_was_sent(
     whole = audio[: int(words * word_s * SECOND)]
     assert whole.endswith(rest)
     assert paused or sent + rest == whole
+
+
+# ------------------------------------------------------------------- stalls
+
+
+def test_a_hundred_stalls_bring_no_burst_and_no_drift() -> None:
+    playout = Playout(lead_s=0.2)
+    reply_of(playout, 200)
+    now, stalls, largest = 0.0, 0, 0
+    for turn in range(1, 1001):
+        late = turn % 10 == 0
+        now += 0.4 if late else 0.1
+        stalls += late
+        sent = len(audio_in(playout.due(now)))
+        largest = max(largest, sent)
+        assert playout._horizon - now <= 0.2 + 1e-9, "further ahead than the lead"
+        assert playout._horizon - now >= 0.1, "behind, though the stall is over"
+    assert stalls == playout.counters.underruns == 100
+    assert largest <= 0.2 * SECOND, "what a stall held back is not sent in one go"
+
+
+def test_a_stall_within_what_is_left_of_the_lead_is_heard_by_nobody() -> None:
+    playout = Playout(lead_s=0.2)
+    reply_of(playout, 60)
+    now = 0.0
+    for turn in range(400):
+        now += 0.195 if turn % 2 else 0.1
+        playout.due(now)
+    assert playout.counters.underruns == 0
+
+
+@given(st.lists(st.floats(0.01, 2.0), min_size=1, max_size=50))
+def test_however_late_it_is_served_no_more_than_the_lead_is_sent_and_no_byte_is_lost(
+    pauses_s: list[float],
+) -> None:
+    playout = Playout(lead_s=0.2)
+    audio = reply_of(playout, 120)
+    now, sent = 0.0, b""
+    for pause_s in pauses_s:
+        now += pause_s
+        piece = audio_in(playout.due(now))
+        assert len(piece) <= 0.2 * SECOND
+        sent += piece
+    assert audio.startswith(sent)
+    gaps = sum(1 for pause_s in pauses_s[1:] if pause_s > 0.2 + 0.002)
+    assert playout.counters.underruns >= gaps

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from itertools import pairwise
 
 import pytest
@@ -126,7 +125,7 @@ async def test_a_lost_recogniser_is_opened_again_later_each_time() -> None:
 
 
 async def test_two_calls_do_not_reconnect_in_step() -> None:
-    waits = {retries.Retries(["one"], random.Random(seed)).wait_s() for seed in "abcdef"}
+    waits = {retries.Retries(["one"], seed).wait_s() for seed in "abcdef"}
     assert len(waits) == 6
 
 

@@ -37,11 +37,17 @@ WINDOW_S = 0.032
 
 
 class AnyCall(RuleBasedStateMachine):
-    """Evidence of every kind; the machine keeps the laws."""
+    """Evidence of every kind; the machine keeps the laws.
+
+    A twin is fed every window of audio, the machine itself only those that it does not let pass.
+    """
 
     @initialize(barge_in=st.sampled_from(["off", "partial", "pause"]), greets=st.booleans())
     def begin(self, barge_in: str, greets: bool) -> None:
-        self.turns = TurnTaking(Settings(barge_in=barge_in), goodbye="Goodbye.", apology="Sorry.")  # type: ignore[arg-type]
+        self.turns, self.twin = (
+            TurnTaking(Settings(barge_in=barge_in), goodbye="Goodbye.", apology="Sorry.")  # type: ignore[arg-type]
+            for _ in range(2)
+        )
         self.now = self.media_s = 0.0
         self.onset_s = self.last_speech_s = 0.0
         self.speaking = False
@@ -50,7 +56,9 @@ class AnyCall(RuleBasedStateMachine):
         self.started = 0
         self.audible = self.paused = self.ended = False
         self.state = State.IDLE
-        self.obey(self.turns.start(0.0, Say("Hello.", "greeting") if greets else None))
+        greeting = Say("Hello.", "greeting") if greets else None
+        self.twin.start(0.0, greeting)
+        self.obey(self.turns.start(0.0, greeting))
 
     # -------------------------------------------------------------- the law
 
@@ -89,7 +97,13 @@ class AnyCall(RuleBasedStateMachine):
                     self.ended = True
 
     def feed(self, evidence: object) -> None:
-        self.obey(self.turns.feed(evidence, self.now))  # type: ignore[arg-type]
+        expected = self.twin.feed(evidence, self.now)  # type: ignore[arg-type]
+        if isinstance(evidence, Activity) and self.turns.passes(evidence):
+            assert not expected, "what passes changes nothing"
+            return
+        actions = self.turns.feed(evidence, self.now)  # type: ignore[arg-type]
+        assert actions == expected
+        self.obey(actions)
 
     # ------------------------------------------------------------ evidence
 
@@ -197,7 +211,9 @@ class AnyCall(RuleBasedStateMachine):
             deadline = self.turns.next_deadline
             if deadline is None or deadline > self.now:
                 return
-            self.obey(self.turns.advance(self.now))
+            actions = self.turns.advance(self.now)
+            assert actions == self.twin.advance(self.now)
+            self.obey(actions)
         raise AssertionError("a deadline comes back for ever")
 
     # ----------------------------------------------------------- invariants
@@ -207,6 +223,7 @@ class AnyCall(RuleBasedStateMachine):
         if not hasattr(self, "turns"):
             return
         assert self.turns.state is self.state
+        assert self.turns.next_deadline == self.twin.next_deadline
         assert (self.state is State.ENDED) == self.ended
         if not self.ended:
             assert self.turns.reply == self.live

@@ -185,6 +185,7 @@ async def test_a_fault_of_our_own_logic_ends_the_call_and_hands_it_to_a_person()
             raise RuntimeError("not allowed")
 
         rig.call._turns.feed = broken  # type: ignore[method-assign,assignment]
+        rig.call.say("This never comes.")
         await rig.sleep(0.5)
         assert rig.line.closed
         assert rig.control.outcome == {"status": "transfer", "number": "+15005550009", "reason": "fault"}

@@ -26,6 +26,7 @@ from offhook.pipeline.clock import LoopClock
 from offhook.pipeline.line_up import alone
 from offhook.pipeline.pacing import PacingWheel
 from offhook.pipeline.ports import CallEvent
+from offhook.pipeline.shared_conversion import Conversions
 
 FRAME_BYTES = 160
 FRAME_S = 0.02
@@ -64,6 +65,7 @@ class CallRig:
         *,
         latency_s: float = 0.02,
         engines: Engines | None = None,
+        wheel: PacingWheel | None = None,
     ) -> None:
         """Engines that are given take the place of all the scripted ones; the caller `plays` then."""
         loop = asyncio.get_running_loop()
@@ -76,7 +78,7 @@ class CallRig:
         self.transcriber = ScriptedTranscriber(self.clock)
         self.model = self.model_type(answerer)
         self.voice = self.voice_type()
-        self.wheel = PacingWheel(self.clock)
+        self.wheel = wheel or PacingWheel(self.clock)
         self.call = Call(
             assistant=assistant,
             variables={"from": "+15550100"},
@@ -93,6 +95,7 @@ class CallRig:
             events=self.log,
             clock=self.clock,
             wheel=self.wheel,
+            conversions=Conversions(),
         )
         self.line.on_mark = self.call.mark
         self.media_s = 0.0
@@ -182,13 +185,18 @@ async def running_call(
     *,
     latency_s: float = 0.02,
     engines: Engines | None = None,
+    wheel: PacingWheel | None = None,
 ) -> AsyncIterator[CallRig]:
     """Run a call until the block ends; whatever it left behind fails the test.
 
-    Whoever gives the engines looks after what they leave.
+    Whoever gives the engines, or a wheel for several calls, looks after what they leave.
     """
     rig = CallRig(
-        assistant or assistant_from(), answerer or says("All right."), latency_s=latency_s, engines=engines
+        assistant or assistant_from(),
+        answerer or says("All right."),
+        latency_s=latency_s,
+        engines=engines,
+        wheel=wheel,
     )
     before = asyncio.all_tasks()
     call = asyncio.create_task(rig.call.run())
@@ -201,5 +209,6 @@ async def running_call(
         async with asyncio.timeout(2):
             await call
         await asyncio.gather(pump, return_exceptions=True)
-    assert engines is not None or asyncio.all_tasks() == before, "the call left tasks behind"
+    if engines is None and wheel is None:
+        assert asyncio.all_tasks() == before, "the call left tasks behind"
     assert rig.voice_activity.open_streams == 0

@@ -21,8 +21,12 @@ from offhook.pipeline.turn import AGENDA_LIMIT, TRANSITIONS
 
 BYTES_PER_S = 8000
 LEAD_S = 0.2
-WAITING_S = AHEAD_S + WORD_S + LEAD_S + WORD_S
-"""Beside what may wait, the piece that is being added, and what a pause takes back: the lead, and a word."""
+ROUND_TRIP_S = 0.1
+"""The longest of the lines in these calls."""
+FIRST_CLAUSE_S = 16 * WORD_S
+"""The longest in these calls; it is prepared as a whole while a silence is waited out."""
+WAITING_S = max(AHEAD_S + WORD_S, FIRST_CLAUSE_S) + LEAD_S + WORD_S + ROUND_TRIP_S
+"""What may wait and the piece that is added, and what a pause takes back: all on its way, and a word."""
 INSTANT_S = 1e-6
 BREACHES_KEPT = 4
 MARKS_LIMIT = 64

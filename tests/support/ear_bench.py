@@ -117,7 +117,8 @@ def activities(
         said = window.said
         if window.played and any(byte not in (0xFF, 0x7F, 0xFE, 0x7E) for byte in window.played):
             echo.play(window.played, said.media_s - WINDOW / RATE)
-        if guard and echo.hides(said.level_dbfs, said.media_s, said.media_s):
+        echo.hear(said.level_dbfs, said.media_s, said.media_s)
+        if guard and echo.explains:
             said = VoiceWindow(said.media_s, 0.0, said.level_dbfs)
         out.append(gate.feed(said))
     return out

@@ -18,6 +18,7 @@ from offhook.pipeline.echo import ExpectedEcho
 from offhook.pipeline.evidence import Evidence, Fault, Hearing, Over, Words
 from offhook.pipeline.line_up import Candidate, LineUp
 from offhook.pipeline.ports import Transcriber
+from offhook.pipeline.shared_conversion import Conversions
 
 FRAME_S = 0.02
 GAP_S = 0.16
@@ -51,6 +52,7 @@ class EarRig:
             feed=self._feed,
             echo=ExpectedEcho(),
             over=lambda: Over(""),
+            conversions=Conversions(),
         )
         self._loud_from_s = self._loud_s = 0.0
 

@@ -325,6 +325,7 @@ def assistant_of(program: Program) -> Assistant:
     return assistant_from(
         first_message="word180 word181 word182.",
         goodbye="word183 word184.",
+        one_moment="word194 word195.",
         apology="word185 word186.",
         tools=tools_of_an_agent(),
         turn_taking={

@@ -8,7 +8,7 @@ work.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -26,13 +26,14 @@ from offhook.pipeline.line_up import alone
 from offhook.pipeline.pacing import PacingWheel
 from offhook.pipeline.ports import VoiceWindow
 from offhook.pipeline.providers.embedded.hibari_speech import HibariSpeech
-from offhook.pipeline.providers.embedded.job_queue import Job, Priority
+from offhook.pipeline.providers.embedded.job_queue import Job
 from offhook.pipeline.providers.embedded.jobs import Request
 from offhook.pipeline.providers.embedded.silero import WINDOW
 from offhook.pipeline.providers.embedded.silero_model import SileroModel
 from offhook.pipeline.providers.embedded.silero_model import load as load_silero
 from offhook.pipeline.providers.embedded.transcriber import WhisperTranscriber
 from offhook.pipeline.providers.embedded.whisper import Whisper
+from offhook.pipeline.shared_conversion import Conversions
 
 BYTES_PER_S = 8000
 DECODE_S = 0.15
@@ -50,9 +51,10 @@ class InlineModel:
         self._model, self._clock = model, clock
         self.decoded = 0
 
-    def submit(self, request: Request, priority: Priority) -> Job:
-        job = Job(request, priority)
-        self._clock.call_at(self._clock.now() + DECODE_S, lambda: self._answer(job))
+    def submit(self, request: Request, wanted_s: float, subject: Hashable = None) -> Job:
+        now = self._clock.now()
+        job = Job(request, now + wanted_s, subject)
+        self._clock.call_at(now + DECODE_S, lambda: self._answer(job))
         return job
 
     def _answer(self, job: Job) -> None:
@@ -168,6 +170,7 @@ class SpokenCallers:
             events=log,
             clock=clock,
             wheel=PacingWheel(clock),
+            conversions=Conversions(),
         )
         line.on_mark = call.mark
         running = asyncio.create_task(call.run())
