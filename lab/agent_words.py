@@ -13,9 +13,10 @@ import numpy as np
 from offhook.codecs import g711
 from offhook.config.errors import ProviderError
 from offhook.pipeline.clock import Clock
-from offhook.pipeline.providers.embedded.job_queue import Priority
+from offhook.pipeline.providers.embedded.job_desk import JobRunner
+from offhook.pipeline.providers.embedded.job_queue import BACKGROUND_S
 from offhook.pipeline.providers.embedded.jobs import Align, Aligned, Decode, Decoded, HeardWord
-from offhook.pipeline.providers.embedded.model_process import JobRunner, ModelProcess
+from offhook.pipeline.providers.embedded.model_process import ModelProcess
 
 from .hearing import FRAME_MS, Sound
 
@@ -43,14 +44,14 @@ class Listener:
 
     async def transcribe(self, mulaw: bytes) -> str:
         """The words of up to 25 s of audio. Raises ProviderError."""
-        answer = await self._process.submit(Decode(mulaw), Priority.BACKGROUND).next()
+        answer = await self._process.submit(Decode(mulaw), BACKGROUND_S).next()
         if not isinstance(answer, Decoded):
             raise ProviderError("whisper", "the recogniser gave an answer that is no transcript")
         return answer.text
 
     async def word_times(self, mulaw: bytes, text: str = "") -> tuple[HeardWord, ...]:
         """When each word of up to 25 s of audio was said; recognises the words if `text` is empty."""
-        answer = await self._process.submit(Align(mulaw, text), Priority.BACKGROUND).next()
+        answer = await self._process.submit(Align(mulaw, text), BACKGROUND_S).next()
         if not isinstance(answer, Aligned):
             raise ProviderError("whisper", "the recogniser gave an answer that has no word times")
         return answer.words

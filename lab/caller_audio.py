@@ -92,7 +92,7 @@ async def caller_voice(clock: Clock) -> AsyncIterator[Speak]:
     process = ModelProcess("hibari", {}, clock=clock)
     try:
         await process.start()
-        voice = HibariVoice(process)
+        voice = HibariVoice(process, clock)
 
         async def speak(text: str) -> bytes:
             return b"".join([piece.audio async for piece in voice.speak(text)])

@@ -40,8 +40,8 @@ async def run_trials(trials: Sequence[Trial], seed: int, say: Tell) -> tuple[Out
         ]
         names = {call.plan.scenario.assistant for call in calls}
         replies = {name: await _whole_reply(name, speak) for name in names}
-        url = await stack.enter_async_context(server_process(ASSISTANTS))
-        round_of_calls = _Round(url, replies, len(trials), say)
+        server = await stack.enter_async_context(server_process(ASSISTANTS / "talker.yaml"))
+        round_of_calls = _Round(server.media_url, replies, len(trials), say)
         for at_once in sorted({call.plan.scenario.at_once for call in calls}):
             await round_of_calls.place([c for c in calls if c.plan.scenario.at_once == at_once], at_once)
     order = {trial: index for index, trial in enumerate(trials)}

@@ -1,18 +1,19 @@
-"""The server that is called: a process of its own, with the embedded engines and the scoreboard's assistants.
+"""The server that is called: a process of its own, with the embedded engines and a folder of assistants.
 
-Run as `python -m offhook.lab.scoreboard.serving ASSISTANTS`: prints the stream's URL when it is ready, and
-serves until its input ends.
+Run as `python -m offhook.lab.scoreboard.serving ASSISTANT FOLDER`: prints the stream's URL when it is ready,
+and serves until its input ends.
 """
 
 from __future__ import annotations
 
-__all__ = ["server_process"]
+__all__ = ["ServerProcess", "server_process"]
 
 import asyncio
 import logging
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -23,16 +24,31 @@ from offhook.config.settings import Settings
 
 READY_WITHIN_S = 60.0
 ENDED_WITHIN_S = 10.0
+_MAX_CALLS = 1000
+"""How many it serves well is what is measured, not what is configured."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerProcess:
+    """A warm server."""
+
+    media_url: str
+    pid: int
+    """Its models' processes are children of this one."""
 
 
 @asynccontextmanager
-async def server_process(assistants: Path) -> AsyncIterator[str]:
-    """The stream URL of a warm server; it ends with the context. Raises OffhookError."""
+async def server_process(assistant: Path) -> AsyncIterator[ServerProcess]:
+    """Serve an assistant, and by name those in the same folder; ends with the context.
+
+    Raises OffhookError.
+    """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         __name__,
-        str(assistants),
+        str(assistant),
+        str(assistant.parent),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
@@ -42,8 +58,8 @@ async def server_process(assistants: Path) -> AsyncIterator[str]:
         async with asyncio.timeout(READY_WITHIN_S):
             url = (await process.stdout.readline()).decode().strip()
         if not url:
-            raise OffhookError("the scoreboard's server ended before it was ready")
-        yield url
+            raise OffhookError("the server that is to be called ended before it was ready")
+        yield ServerProcess(url, process.pid)
     finally:
         process.stdin.close()
         try:
@@ -54,14 +70,20 @@ async def server_process(assistants: Path) -> AsyncIterator[str]:
             await process.wait()
 
 
-async def _serve(assistants: Path) -> None:
+async def _serve(assistant: Path, folder: Path) -> None:
     loop = asyncio.get_running_loop()
     orders = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
     settings = Settings().model_copy(
-        update={"host": "127.0.0.1", "port": 0, "public_url": None, "twilio_auth_token": None}
+        update={
+            "host": "127.0.0.1",
+            "port": 0,
+            "public_url": None,
+            "twilio_auth_token": None,
+            "max_calls": _MAX_CALLS,
+        }
     )
-    async with serving(settings, assistants / "talker.yaml", assistants) as running:
+    async with serving(settings, assistant, folder) as running:
         sys.stdout.write(f"{running.media_url}\n")
         sys.stdout.flush()
         await orders.read()
@@ -73,13 +95,14 @@ def _main() -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+    arguments = Path(sys.argv[1]), Path(sys.argv[2])
     try:
         import uvloop
     except ImportError:
-        asyncio.run(_serve(Path(sys.argv[1])))
+        asyncio.run(_serve(*arguments))
     else:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(Path(sys.argv[1])))
+            runner.run(_serve(*arguments))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ __all__ = [
     "voice_activity",
 ]
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -42,8 +43,8 @@ from .openai import OpenAIModel
 T_co = TypeVar("T_co", covariant=True)
 Choice = TranscriberChoice | ModelChoice | VoiceChoice
 
-RECOGNISERS = 1
-"""Processes that recognise; each carries about ten callers who speak at once, and takes a core."""
+MOST_RECOGNISERS = 4
+"""Processes that recognise; each takes 300 MB, and up to a core (docs/performance.md has the calls)."""
 
 
 class Lifecycle(Protocol):
@@ -105,8 +106,15 @@ def transcriber(choice: TranscriberChoice, language: str, making: Making) -> Bui
         deepgram = DeepgramTranscriber(choice, language, making.account("deepgram"), making.clock)
         return Built(deepgram, deepgram)
     options = {"model_dir": str(choice.model_dir or "")}
-    pool = ModelPool([ModelProcess("whisper", options, clock=making.clock) for _ in range(RECOGNISERS)])
+    pool = ModelPool("whisper", options, _recognisers(), clock=making.clock)
     return Built(WhisperTranscriber(pool, making.clock), pool)
+
+
+def _recognisers() -> int:
+    """One for two cores: the other carries what the calls need besides."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+    return max(1, min(MOST_RECOGNISERS, cores // 2))
 
 
 def model(choice: ModelChoice, assistant: Assistant, making: Making) -> Built[LanguageModel]:
@@ -123,7 +131,7 @@ def voice(choice: VoiceChoice, language: str, making: Making) -> Built[Voice]:
         elevenlabs = ElevenLabsVoice(choice, language, making.account("elevenlabs"), making.clock)
         return Built(elevenlabs, elevenlabs)
     process = ModelProcess("hibari", {"voice": choice.name, "speed": choice.speed}, clock=making.clock)
-    return Built(HibariVoice(process), process)
+    return Built(HibariVoice(process, making.clock), process)
 
 
 def candidate_name(choice: Choice) -> str:

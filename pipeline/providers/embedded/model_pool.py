@@ -1,13 +1,16 @@
-"""Several processes with the same model: each job goes to the one that is free soonest."""
+"""Several processes with the same model at one desk: a job goes to whichever is free first."""
 
 from __future__ import annotations
 
 __all__ = ["ModelPool"]
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping
+from typing import Any
 
-from .job_queue import Job, Priority
+from ...clock import Clock
+from .job_desk import JobDesk
+from .job_queue import Job
 from .jobs import Request
 from .model_process import ModelProcess, ModelProcessStatistics
 
@@ -15,9 +18,12 @@ from .model_process import ModelProcess, ModelProcessStatistics
 class ModelPool:
     """Owns its processes; a pool of one is as good as the process itself."""
 
-    def __init__(self, processes: Sequence[ModelProcess]) -> None:
-        """Take at least one process that was not started."""
-        self.processes = tuple(processes)
+    def __init__(self, kind: str, options: Mapping[str, Any], count: int, *, clock: Clock) -> None:
+        """Name the model (`kind`), its options, and how many processes are to hold it, at least one."""
+        self._desk = JobDesk(kind, clock)
+        self.processes = tuple(
+            ModelProcess(kind, options, clock=clock, desk=self._desk) for _ in range(count)
+        )
 
     @property
     def ready(self) -> bool:
@@ -45,7 +51,6 @@ class ModelPool:
         """Stop them all."""
         await asyncio.gather(*(process.close() for process in self.processes))
 
-    def submit(self, request: Request, priority: Priority) -> Job:
-        """Queue a job with the ready process that has the fewest."""
-        process = min(self.processes, key=lambda each: (not each.ready, each.statistics().queue_depth))
-        return process.submit(request, priority)
+    def submit(self, request: Request, wanted_s: float, subject: Hashable = None) -> Job:
+        """Queue a job; never waits, never raises."""
+        return self._desk.submit(request, wanted_s, subject)

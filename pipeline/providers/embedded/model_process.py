@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["JobRunner", "ModelProcess", "ModelProcessStatistics"]
+__all__ = ["ModelProcess", "ModelProcessStatistics"]
 
 import asyncio
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -17,25 +17,18 @@ from offhook.config.errors import ProviderError, ProviderTimeout, WorkerDied
 
 from ...clock import Clock, Timer
 from .child_process import ChildProcess
-from .job_queue import Job, JobQueue, Priority
+from .job_desk import JobDesk
+from .job_queue import Job
 from .jobs import Failed, Finding, Order, Ready, Report, Request
 
 log = logging.getLogger(__name__)
 
 _WARM_UP_LIMIT_S = 60.0
 _JOB_LIMIT_S = 20.0
-_QUEUE_LIMIT_S = 10.0
 _DOWN_LIMIT_S = 5.0
 _BACK_OFF_S = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 _STEADY_S = 30.0
 """A process that lived so long starts its back-off anew."""
-
-
-class JobRunner(Protocol):
-    """Something that answers jobs: a model's process, or a test's stand-in."""
-
-    def submit(self, request: Request, priority: Priority) -> Job:
-        """Queue a job; never waits, never raises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +37,20 @@ class ModelProcessStatistics:
 
     ready: bool
     queue_depth: int
+    """The job in hand, and those that wait at its desk."""
     jobs: int
+    """Jobs that were begun here."""
     retries: int
     restarts: int
     dropped: int
-    """Jobs that gave way in a full queue or waited too long."""
+    """Jobs of its desk that gave way in a full queue or waited too long."""
+    superseded: int
+    """Jobs of its desk that a newer one about the same subject made pointless."""
     timeouts: int
 
 
 class ModelProcess:
-    """One child process with one model; jobs run one at a time, the most urgent first.
+    """One child process with one model; jobs run one at a time, what is needed first goes first.
 
     Every job is safe to repeat, so one that was running when the process died is run once more. While the
     process is down jobs wait up to 5 s for it; then they fail with WorkerDied, as do new ones until it is up.
@@ -67,9 +64,12 @@ class ModelProcess:
         clock: Clock,
         command: Sequence[str] | None = None,
         job_limit_s: float = _JOB_LIMIT_S,
-        queue_limit: int = 64,
+        desk: JobDesk | None = None,
     ) -> None:
-        """Name the model (`kind`) and its options; `command` replaces the worker that would be started."""
+        """Name the model (`kind`) and its options; `command` replaces the worker that would be started.
+
+        `desk` is that of several processes with the same model; without one it has a desk to itself.
+        """
         self.kind = kind
         arguments = (kind, msgspec.json.encode(dict(options)).decode())
         module = f"{__package__}.worker"
@@ -77,7 +77,8 @@ class ModelProcess:
         self._command = tuple(command) if command else (sys.executable, "-P", "-m", module, *arguments)
         self._clock = clock
         self._job_limit_s = job_limit_s
-        self._queue = JobQueue(queue_limit)
+        self._desk = JobDesk(kind, clock) if desk is None else desk
+        self._desk.join(self)
         self._child: ChildProcess | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._first_attempt: asyncio.Future[None] | None = None
@@ -87,7 +88,7 @@ class ModelProcess:
         self._ready = self._given_up = self._closed = False
         self._overdue = False
         self._last_id = 0
-        self._jobs = self._retries = self._restarts = self._dropped = self._timeouts = 0
+        self._jobs = self._retries = self._restarts = self._timeouts = 0
 
     @property
     def ready(self) -> bool:
@@ -108,11 +109,12 @@ class ModelProcess:
         """Count what has happened so far."""
         return ModelProcessStatistics(
             ready=self._ready,
-            queue_depth=len(self._queue) + (self._current is not None),
+            queue_depth=self._desk.waiting + (self._current is not None),
             jobs=self._jobs,
             retries=self._retries,
             restarts=self._restarts,
-            dropped=self._dropped,
+            dropped=self._desk.dropped,
+            superseded=self._desk.superseded,
             timeouts=self._timeouts,
         )
 
@@ -137,50 +139,30 @@ class ModelProcess:
         if self._supervisor is not None:
             self._supervisor.cancel()
             await asyncio.wait([self._supervisor])
-        self._fail_waiting("the process was closed")
+        self._give_up("the process was closed")
 
-    def submit(self, request: Request, priority: Priority) -> Job:
-        """Queue a job; never waits, never raises. What goes wrong is raised where its answer is awaited."""
-        job = Job(request, priority, self._cancelled)
-        self._jobs += 1
-        if self._closed or self._given_up:
-            job.end(WorkerDied(self.kind, "its process is not running"))
-            return job
-        timer = self._clock.call_at(self._clock.now() + _QUEUE_LIMIT_S, lambda: self._waited_too_long(job))
-        job.on_end = timer.cancel
-        if (least_urgent := self._queue.add(job)) is not None:
-            self._drop(least_urgent, "too many jobs wait")
-        self._send_next()
-        return job
+    def submit(self, request: Request, wanted_s: float, subject: Hashable = None) -> Job:
+        """Queue a job at its desk; never waits, never raises."""
+        return self._desk.submit(request, wanted_s, subject)
 
     # ------------------------------------------------------------------ jobs
 
-    def _cancelled(self, job: Job) -> None:
-        self._queue.remove(job)
-
-    def _waited_too_long(self, job: Job) -> None:
-        if not job.started and self._queue.remove(job):
-            self._drop(job, f"it was not begun within {_QUEUE_LIMIT_S:g} s")
-
-    def _drop(self, job: Job, reason: str) -> None:
-        self._dropped += 1
-        job.end(ProviderTimeout(self.kind, f"a job was dropped: {reason}"))
-
-    def _fail_waiting(self, reason: str) -> None:
-        self._given_up = True
-        for job in self._queue.clear():
-            job.end(WorkerDied(self.kind, reason))
-
-    def _send_next(self) -> None:
+    def take_next(self) -> None:
+        """Take a job from the desk, if there is none in hand."""
         if not self._ready or self._child is None or self._current is not None:
             return
-        if (job := self._queue.take()) is None:
+        if (job := self._desk.take()) is None:
             return
         self._last_id += 1
-        job.id, job.started = self._last_id, True
+        self._jobs += 1
+        job.id = self._last_id
         self._current = job
         self._limit = self._clock.call_at(self._clock.now() + self._job_limit_s, self._job_overdue)
         self._child.send(Order(job.id, job.request))
+
+    def _give_up(self, reason: str) -> None:
+        self._given_up = True
+        self._desk.given_up(reason)
 
     def _job_overdue(self) -> None:
         """Kill a child that is stuck; its job is not tried again, since it might stick again."""
@@ -198,7 +180,7 @@ class ModelProcess:
             return
         self._release_current()
         job.end(ProviderError(self.kind, report.reason) if isinstance(report, Failed) else None)
-        self._send_next()
+        self._desk.done(job)
 
     def _release_current(self) -> Job | None:
         job, self._current = self._current, None
@@ -213,21 +195,22 @@ class ModelProcess:
         if not self._closed and self._down is None:
             self._down = self._clock.call_at(
                 self._clock.now() + _DOWN_LIMIT_S,
-                lambda: self._fail_waiting(f"its process has been down for {_DOWN_LIMIT_S:g} s"),
+                lambda: self._give_up(f"its process has been down for {_DOWN_LIMIT_S:g} s"),
             )
         overdue, self._overdue = self._overdue, False
-        job = self._release_current()
-        if job is None or job.ended:
+        if (job := self._release_current()) is None:
             return
         if overdue:
             job.end(ProviderTimeout(self.kind, f"no answer within {self._job_limit_s:g} s"))
         elif job.retried or self._closed or self._given_up:
             job.end(WorkerDied(self.kind, "its process died"))
-        else:
-            self._retries += 1
-            job.retried, job.started = True, False
-            job.answers_to_skip = job.answers_got
-            self._queue.put_back(job)
+        if job.ended:
+            self._desk.done(job)
+            return
+        self._retries += 1
+        job.retried = True
+        job.answers_to_skip = job.answers_got
+        self._desk.put_back(job)
 
     # --------------------------------------------------------------- process
 
@@ -281,4 +264,4 @@ class ModelProcess:
             self._down = None
         if self._first_attempt is not None and not self._first_attempt.done():
             self._first_attempt.set_result(None)
-        self._send_next()
+        self.take_next()

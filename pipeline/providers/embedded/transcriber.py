@@ -7,6 +7,7 @@ __all__ = ["WhisperStream", "WhisperTranscriber"]
 import asyncio
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from offhook.codecs.audio_format import MULAW_8K
 from offhook.codecs.framing import SAMPLE_RATE_HZ as _HZ
@@ -14,9 +15,9 @@ from offhook.config.errors import ProviderError, WorkerDied
 
 from ...clock import Clock
 from ...ports import Transcript
-from .job_queue import Job, Priority
+from .job_desk import JobRunner
+from .job_queue import BACKGROUND_S, FINAL_S, FIRST_PARTIAL_S, PARTIAL_S, Job
 from .jobs import Align, Aligned, Decode, Decoded, HeardWord
-from .model_process import JobRunner
 from .utterance import DecodePlan, Heard, UtteranceTracker
 
 
@@ -42,10 +43,20 @@ class WhisperTranscriber:
         Without `text` the words are recognised first. Against speech whose word times were known the starts
         were 46 ms off on average.
         """
-        answer = await self._process.submit(Align(mulaw, text), Priority.BACKGROUND).next()
+        answer = await self._process.submit(Align(mulaw, text), BACKGROUND_S).next()
         if not isinstance(answer, Aligned):
             raise ProviderError("whisper", "the recogniser's process gave an answer that is no word times")
         return answer.words
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A decode on its way."""
+
+    plan: DecodePlan
+    job: Job
+    since_s: float
+    """When it was wanted; a newer one that took another's place was wanted as long."""
 
 
 class WhisperStream:
@@ -64,13 +75,16 @@ class WhisperStream:
         self._connection, self._begins_at_s = connection, begins_at_s
         self._tracker = UtteranceTracker()
         self._wake = asyncio.Event()
-        self._queued_partial: Job | None = None
+        self._asked: _Asked | None = None
+        self._heard_any = -1
+        """The utterance of which some words, or that there are none, were reported last."""
         self._sequence = 0
 
     def push(self, audio: bytes) -> None:
         """Hand over mu-law bytes; never waits. An utterance is at most 20 s, silence is kept for 3 s."""
         self._tracker.push(audio)
         if self._tracker.due:
+            self._renew()
             self._wake.set()
 
     def speech_started(self, media_s: float) -> None:
@@ -80,12 +94,14 @@ class WhisperStream:
     def speech_paused(self, media_s: float) -> None:
         """Voice activity says that speech ended at `media_s`: all of it is decoded at once."""
         self._tracker.speech_paused(self._position(media_s))
-        self._finals_first()
+        self._renew()
+        self._wake.set()
 
     def end_utterance(self) -> None:
         """The turn is over: what is said from now on is another utterance."""
         self._tracker.end_utterance()
-        self._finals_first()
+        self._renew()
+        self._wake.set()
 
     async def run(self) -> None:
         """Decode until cancelled; raises ProviderError when the recogniser is lost."""
@@ -101,37 +117,51 @@ class WhisperStream:
                     break
 
     async def _decode(self, plan: DecodePlan) -> None:
-        begun_s = self._clock.now()
-        job = self._process.submit(Decode(plan.audio), Priority.FINAL if plan.final else Priority.PARTIAL)
-        self._queued_partial = None if plan.final else job
+        """Have a plan decoded, or what takes its place while it waits."""
+        asked = self._asked = self._ask(plan, self._clock.now())
         try:
-            answer = await job.next()
+            answer = await asked.job.next()
+            while self._asked is not asked:
+                asked = self._asked
+                answer = await asked.job.next()
         except WorkerDied:
             raise
         except ProviderError:
-            if plan.final:
+            if asked.plan.final:
                 raise
             return  # the next partial, or the final, has these words too
         finally:
-            self._queued_partial = None
-            job.cancel()
+            self._asked = None
+            asked.job.cancel()
         if answer is None:
             return
         if not isinstance(answer, Decoded):
             raise ProviderError("whisper", "the recogniser's process gave an answer that is no text")
         confidence = math.exp(min(0.0, answer.mean_log_probability))
-        turnaround_s = self._clock.now() - begun_s
-        if (heard := self._tracker.decoded(plan, answer.text, confidence, turnaround_s)) is not None:
+        turnaround_s = self._clock.now() - asked.since_s
+        if (heard := self._tracker.decoded(asked.plan, answer.text, confidence, turnaround_s)) is not None:
             self._report(heard)
 
-    def _finals_first(self) -> None:
-        """A partial that was not begun would only delay the final."""
-        if self._queued_partial is not None and not self._queued_partial.started:
-            self._queued_partial.cancel()
-        self._wake.set()
+    def _ask(self, plan: DecodePlan, since_s: float) -> _Asked:
+        first = plan.utterance != self._heard_any
+        wanted_s = FINAL_S if plan.final else FIRST_PARTIAL_S if first else PARTIAL_S
+        job = self._process.submit(Decode(plan.audio), wanted_s, (self, plan.utterance))
+        return _Asked(plan, job, since_s)
+
+    def _renew(self) -> None:
+        """What was asked and is not begun gives way to what is wanted now; more audio keeps the place."""
+        asked = self._asked
+        if asked is None or asked.job.started or asked.job.ended:
+            return
+        if self._tracker.final_due:
+            if not asked.plan.final:
+                asked.job.cancel()
+        elif (plan := self._tracker.plan()) is not None:
+            self._asked = self._ask(plan, asked.since_s)
 
     def _report(self, heard: Heard) -> None:
         self._sequence += 1
+        self._heard_any = heard.utterance
         self._on_transcript(
             Transcript(
                 connection=self._connection,

@@ -36,7 +36,7 @@ _FIRST_PARTIAL = int(0.3 * _HZ)
 _STEP = int(0.35 * _HZ)
 _LONGEST_STEP = 2 * _HZ
 _STEP_PER_TURNAROUND = 1.5
-"""All callers' partials together then take at most two thirds of the recogniser; finals find it free soon."""
+"""One caller's partials take at most two thirds of the recogniser; where they come late there are fewer."""
 _WORTH_WORDS = int(0.4 * _HZ)
 """So much added speech holds words."""
 _LULL = int(0.08 * _HZ)
@@ -186,11 +186,17 @@ class UtteranceTracker:
     @property
     def due(self) -> bool:
         """`known` or `plan` may have something."""
-        return (self._speaking and self.end >= self._next_partial) or self._unsettled() is not None
+        return (self._speaking and self.end >= self._next_partial) or self.final_due
+
+    @property
+    def final_due(self) -> bool:
+        """Somebody has said something, and is silent or says something else now."""
+        return self._unsettled() is not None
 
     def decoded(self, plan: DecodePlan, text: str, confidence: float, turnaround_s: float) -> Heard | None:
-        """Take the answer to a plan, `turnaround_s` after it was made; returns what is to be reported."""
-        self.step = min(_LONGEST_STEP, max(_STEP, int(turnaround_s * _STEP_PER_TURNAROUND * _HZ)))
+        """Take the answer to a plan, so long after it was first wanted; returns what is to be reported."""
+        if not plan.final:
+            self.step = min(_LONGEST_STEP, max(_STEP, int(turnaround_s * _STEP_PER_TURNAROUND * _HZ)))
         candidates = (*self._closed, self._current)
         utterance = next((each for each in candidates if each.number == plan.utterance), None)
         if utterance is None or plan.end < utterance.decoded_to:

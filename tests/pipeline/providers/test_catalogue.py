@@ -23,6 +23,7 @@ from offhook.pipeline.providers.deepgram import DeepgramTranscriber
 from offhook.pipeline.providers.elevenlabs import ElevenLabsVoice
 from offhook.pipeline.providers.embedded.agent import IntentsAgent
 from offhook.pipeline.providers.embedded.hibari_voice import HibariVoice
+from offhook.pipeline.providers.embedded.model_pool import ModelPool
 from offhook.pipeline.providers.embedded.transcriber import WhisperTranscriber
 from offhook.pipeline.providers.openai import OpenAIModel
 
@@ -109,3 +110,14 @@ def test_an_extra_that_is_not_installed_is_told(monkeypatch: pytest.MonkeyPatch)
     told = lacking(assistant_from(**VENDORS), **KEYS)
     assert set(told) == {"transcriber.provider"}
     assert told["transcriber.provider"].endswith("Install it: pip install 'offhook[deepgram]'.")
+
+
+@pytest.mark.parametrize(("cores", "recognisers"), [(1, 1), (2, 1), (4, 2), (64, catalogue.MOST_RECOGNISERS)])
+async def test_there_is_a_recogniser_for_every_two_cores(
+    monkeypatch: pytest.MonkeyPatch, cores: int, recognisers: int
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(cores)), raising=False)
+    making = Making(loop_clock(), lambda vendor: Account())
+    pool = catalogue.transcriber(TranscriberChoice(), "en", making).lifecycle
+    assert isinstance(pool, ModelPool)
+    assert len(pool.processes) == recognisers

@@ -23,10 +23,9 @@ from offhook.lab.word_errors import spoken_form
 from offhook.pipeline.clock import LoopClock
 from offhook.pipeline.ports import Transcriber, Transcript, Voice, VoiceActivity
 from offhook.pipeline.providers import catalogue
-from offhook.pipeline.providers.embedded.job_queue import Priority
+from offhook.pipeline.providers.embedded.job_queue import FINAL_S
 from offhook.pipeline.providers.embedded.jobs import Decode, Decoded
 from offhook.pipeline.providers.embedded.model_pool import ModelPool
-from offhook.pipeline.providers.embedded.model_process import ModelProcess
 from offhook.pipeline.providers.embedded.transcriber import WhisperTranscriber
 
 pytestmark = pytest.mark.realtime
@@ -175,7 +174,7 @@ async def test_a_voice_that_was_killed_speaks_again(engines: EmbeddedEngines) ->
 
 async def test_a_short_sound_that_is_no_word_has_little_confidence(engines: EmbeddedEngines) -> None:
     confident, hesitant = [
-        await engines.recogniser.submit(Decode(audio), Priority.FINAL).next()
+        await engines.recogniser.submit(Decode(audio), FINAL_S).next()
         for audio in (recording("weather"), recording("jfk")[2400:4000])
     ]
     assert isinstance(confident, Decoded)
@@ -194,7 +193,7 @@ async def test_the_engines_fit_the_ports(engines: EmbeddedEngines) -> None:
 
 async def test_two_recognisers_share_the_work(engines: EmbeddedEngines) -> None:
     clock = LoopClock(asyncio.get_running_loop())
-    pool = ModelPool([ModelProcess("whisper", {"model_dir": ""}, clock=clock) for _ in range(2)])
+    pool = ModelPool("whisper", {"model_dir": ""}, 2, clock=clock)
     await pool.start()
     both = replace(engines, recogniser=pool, transcriber=WhisperTranscriber(pool, clock))
     try:

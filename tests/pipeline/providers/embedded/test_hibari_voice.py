@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 import pytest
 
 from offhook.config.errors import ProviderError, WorkerDied
+from offhook.pipeline.clock import LoopClock
 from offhook.pipeline.ports import SpokenAudio
 from offhook.pipeline.providers.embedded.hibari_voice import HibariVoice
-from offhook.pipeline.providers.embedded.job_queue import Job, Priority
+from offhook.pipeline.providers.embedded.job_queue import BACKGROUND_S, FIRST_SPEECH_S, Job
 from offhook.pipeline.providers.embedded.jobs import Decoded, Request, Speak, Spoken, SpokenWord
 
 
@@ -21,8 +23,8 @@ class Reader:
     down: bool = False
     jobs: list[Job] = field(default_factory=list)
 
-    def submit(self, request: Request, priority: Priority) -> Job:
-        job = Job(request, priority)
+    def submit(self, request: Request, wanted_s: float, subject: Hashable = None) -> Job:
+        job = Job(request, wanted_s, subject)
         self.jobs.append(job)
         if self.down:
             job.end(WorkerDied("hibari", "gone"))
@@ -41,12 +43,17 @@ class Reader:
         job.end()
 
 
+def voice_of(reader: Reader) -> HibariVoice:
+    loop = asyncio.get_running_loop()
+    return HibariVoice(reader, LoopClock(loop, loop.time))
+
+
 async def say(voice: HibariVoice, text: str) -> list[SpokenAudio]:
     return [piece async for piece in voice.speak(text)]
 
 
 async def test_speech_comes_in_pieces_of_half_a_second_with_the_words_that_begin_in_them() -> None:
-    pieces = await say(HibariVoice(Reader()), "one sentence")
+    pieces = await say(voice_of(Reader()), "one sentence")
     assert [len(piece.audio) for piece in pieces] == [4000, 4000]
     assert [[(word.start_char, word.start_s) for word in piece.words] for piece in pieces] == [
         [(0, 0.05)],
@@ -55,7 +62,7 @@ async def test_speech_comes_in_pieces_of_half_a_second_with_the_words_that_begin
 
 
 async def test_times_of_a_later_sentence_count_from_the_first_sample() -> None:
-    voice = HibariVoice(Reader())
+    voice = voice_of(Reader())
     pieces = await say(voice, "one. two")
     starts = [word.start_s for piece in pieces for word in piece.words]
     assert starts == [0.05, 0.55, 1.05, 1.55]
@@ -64,28 +71,39 @@ async def test_times_of_a_later_sentence_count_from_the_first_sample() -> None:
 
 async def test_a_text_without_words_makes_no_sound_and_no_work() -> None:
     reader = Reader()
-    assert await say(HibariVoice(reader), "  \n") == []
+    assert await say(voice_of(reader), "  \n") == []
     assert reader.jobs == []
 
 
 async def test_a_calls_clause_goes_before_a_phrase_of_no_call() -> None:
     reader = Reader()
-    voice = HibariVoice(reader)
+    voice = voice_of(reader)
     await say(voice, "phrase")
     stream = voice.open()
     assert len([piece async for piece in stream.speak("clause", reply=1)]) == 2
     stream.reply_over(1)
-    assert [job.priority for job in reader.jobs] == [Priority.BACKGROUND, Priority.VOICE]
+    assert [job.deadline for job in reader.jobs] == [BACKGROUND_S, FIRST_SPEECH_S]
+
+
+async def test_a_later_clause_is_needed_when_the_speech_before_it_has_been_played() -> None:
+    reader = Reader()
+    stream = voice_of(reader).open()
+    for reply, text in ((1, "one. two. three"), (1, "four"), (2, "five")):
+        async for _ in stream.speak(text, reply=reply):
+            pass
+    first, later, next_reply = (job.deadline for job in reader.jobs)
+    assert first == next_reply == FIRST_SPEECH_S
+    assert later == pytest.approx(3.0)
 
 
 async def test_a_process_that_is_gone_is_told_where_its_speech_is_awaited() -> None:
     with pytest.raises(WorkerDied):
-        await say(HibariVoice(Reader(down=True)), "something else")
+        await say(voice_of(Reader(down=True)), "something else")
 
 
 async def test_speech_that_is_cancelled_drops_its_job() -> None:
     reader = Reader()
-    speaking = asyncio.create_task(say(HibariVoice(reader), "never mind"))
+    speaking = asyncio.create_task(say(voice_of(reader), "never mind"))
     await asyncio.sleep(0.01)
     speaking.cancel()
     await asyncio.wait([speaking])
@@ -98,4 +116,4 @@ async def test_an_answer_that_is_no_speech_is_an_error() -> None:
             job.add(Decoded("hello", -0.1, 0.0))
 
     with pytest.raises(ProviderError, match="no speech"):
-        await say(HibariVoice(Confused()), "hello")
+        await say(voice_of(Confused()), "hello")

@@ -16,7 +16,7 @@ import pytest
 
 from offhook.config.errors import ProviderError, ProviderTimeout, WorkerDied
 from offhook.pipeline.clock import LoopClock
-from offhook.pipeline.providers.embedded.job_queue import Job, Priority
+from offhook.pipeline.providers.embedded.job_queue import FINAL_S, FIRST_SPEECH_S, PARTIAL_S, Job
 from offhook.pipeline.providers.embedded.jobs import Answer, Speak, Spoken
 from offhook.pipeline.providers.embedded.model_process import ModelProcess
 
@@ -68,8 +68,8 @@ async def running(**options: Any) -> AsyncIterator[ModelProcess]:
         assert process.pid is None
 
 
-def submit(process: ModelProcess, text: str, priority: Priority = Priority.VOICE) -> Job:
-    return process.submit(Speak(text), priority)
+def submit(process: ModelProcess, text: str, wanted_s: float = FIRST_SPEECH_S) -> Job:
+    return process.submit(Speak(text), wanted_s)
 
 
 async def words(job: Job) -> list[str]:
@@ -106,7 +106,7 @@ async def test_jobs_are_answered_piece_by_piece_and_closing_leaves_no_process() 
         await submit(process, "late").next()
 
 
-async def test_the_most_urgent_waiting_job_goes_first() -> None:
+async def test_the_waiting_job_that_is_needed_first_goes_first() -> None:
     async with running() as process:
         order: list[str] = []
 
@@ -115,8 +115,8 @@ async def test_the_most_urgent_waiting_job_goes_first() -> None:
 
         jobs = [
             submit(process, "sleep0.2"),
-            submit(process, "partial", Priority.PARTIAL),
-            submit(process, "final", Priority.FINAL),
+            submit(process, "partial", PARTIAL_S),
+            submit(process, "final", FINAL_S),
         ]
         await asyncio.gather(*(note(job) for job in jobs))
     assert order == ["sleep0.2", "final", "partial"]
@@ -168,17 +168,6 @@ async def test_a_cancelled_job_is_dropped_or_its_answer_ignored() -> None:
         waiting.cancel()
         assert await words(submit(process, "c")) == ["c"]
         assert await words(waiting) == []
-
-
-async def test_a_full_queue_drops_the_least_urgent_and_counts_it() -> None:
-    async with running(queue_limit=1) as process:
-        busy = submit(process, "sleep0.2")
-        partial, final = submit(process, "p", Priority.PARTIAL), submit(process, "f", Priority.FINAL)
-        with pytest.raises(ProviderTimeout, match="too many"):
-            await words(partial)
-        assert await words(busy) == ["sleep0.2"]
-        assert await words(final) == ["f"]
-        assert process.statistics().dropped == 1
 
 
 async def test_waiting_jobs_fail_when_the_process_stays_down(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,113 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 
 import pytest
+from slow_recogniser import QUIET, SPEECH, Caller, Decoding, SlowRecogniser, call
 
 from offhook.config.errors import ProviderError, ProviderTimeout, WorkerDied
 from offhook.pipeline.clock import LoopClock
-from offhook.pipeline.ports import Transcript
-from offhook.pipeline.providers.embedded.job_queue import Job, JobQueue, Priority
-from offhook.pipeline.providers.embedded.jobs import Decode, Decoded, Request
-from offhook.pipeline.providers.embedded.transcriber import WhisperStream, WhisperTranscriber
-
-SPEECH = bytes([0x20, 0xA0]) * 80
-QUIET = bytes([0xFF]) * 160
-
-
-@dataclass
-class SlowRecogniser:
-    """Answers one job at a time after `decode_s`; hears one word in each half second."""
-
-    decode_s: float = 0.13
-    fails: Callable[[Job], ProviderError | None] = lambda job: None
-    decoded: list[tuple[Priority, int]] = field(default_factory=list)
-    _queue: JobQueue = field(default_factory=lambda: JobQueue(64))
-    _busy: bool = False
-
-    def submit(self, request: Request, priority: Priority) -> Job:
-        def forget(cancelled: Job) -> None:
-            self._queue.remove(cancelled)
-
-        job = Job(request, priority, forget)
-        self._queue.add(job)
-        self._next()
-        return job
-
-    def occupy(self, seconds: float) -> None:
-        """Another call's job takes the recogniser's time."""
-        self._busy = True
-        asyncio.get_running_loop().call_later(seconds, self._free)
-
-    def _free(self) -> None:
-        self._busy = False
-        self._next()
-
-    def _next(self) -> None:
-        if self._busy or (job := self._queue.take()) is None:
-            return
-        self._busy = job.started = True
-        asyncio.get_running_loop().call_later(self.decode_s, self._answer, job)
-
-    def _answer(self, job: Job) -> None:
-        assert isinstance(job.request, Decode)
-        self.decoded.append((job.priority, len(job.request.mulaw)))
-        if (error := self.fails(job)) is not None:
-            job.end(error)
-        else:
-            words = job.request.mulaw.count(SPEECH) // 25
-            job.add(Decoded(" ".join(f"word{n}" for n in range(words)), -0.1, 0.01))
-            job.end()
-        self._free()
-
-
-@dataclass
-class Caller:
-    """Speaks in real time into one stream."""
-
-    stream: WhisperStream
-    got: list[tuple[float, Transcript]]
-    media_s: float = 0.0
-
-    async def frames(self, seconds: float, frame: bytes) -> None:
-        for _ in range(round(seconds * 50)):
-            await asyncio.sleep(0.02)
-            self.media_s += 0.02
-            self.stream.push(frame)
-
-    async def speaks(self, seconds: float) -> None:
-        onset = self.media_s
-        await self.frames(0.06, SPEECH)
-        self.stream.speech_started(onset)
-        await self.frames(seconds - 0.06, SPEECH)
-
-    async def pauses(self, seconds: float) -> None:
-        ended = self.media_s
-        await self.frames(0.2, QUIET)
-        self.stream.speech_paused(ended)
-        await self.frames(seconds - 0.2, QUIET)
-
-    def texts(self, *, final: bool) -> list[str]:
-        return [transcript.text for _, transcript in self.got if transcript.final is final]
-
-
-@asynccontextmanager
-async def call(recogniser: SlowRecogniser, begins_at_s: float = 0.0) -> AsyncIterator[Caller]:
-    loop = asyncio.get_running_loop()
-    clock = LoopClock(loop, loop.time)
-    got: list[tuple[float, Transcript]] = []
-    stream = WhisperTranscriber(recogniser, clock).open(
-        lambda transcript: got.append((clock.now(), transcript)), connection=3, begins_at_s=begins_at_s
-    )
-    task = asyncio.create_task(stream.run())
-    try:
-        yield Caller(stream, got, begins_at_s)
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
+from offhook.pipeline.providers.embedded.transcriber import WhisperTranscriber
 
 
 async def test_partials_grow_while_the_caller_speaks_and_the_final_is_ready_before_the_endpoint() -> None:
@@ -145,7 +45,7 @@ async def test_a_partial_that_was_not_begun_gives_way_to_the_final() -> None:
         recogniser.occupy(0.5)
         await caller.frames(0.2, SPEECH)
         await caller.pauses(0.7)
-    assert [priority for priority, _ in recogniser.decoded] == [Priority.FINAL]
+    assert [decoding.final for decoding in recogniser.decoded] == [True]
     assert caller.texts(final=True) == ["word0"]
 
 
@@ -181,8 +81,8 @@ async def test_times_count_from_where_the_stream_begins() -> None:
 
 
 async def test_a_failed_partial_costs_nothing_but_itself() -> None:
-    def overrun(job: Job) -> ProviderError | None:
-        return ProviderTimeout("whisper", "queue") if job.priority is Priority.PARTIAL else None
+    def overrun(decoding: Decoding) -> ProviderError | None:
+        return None if decoding.final else ProviderTimeout("whisper", "queue")
 
     async with call(SlowRecogniser(fails=overrun)) as caller:
         await caller.speaks(1.0)
@@ -191,10 +91,10 @@ async def test_a_failed_partial_costs_nothing_but_itself() -> None:
     assert caller.texts(final=True) == ["word0 word1"]
 
 
-@pytest.mark.parametrize("priority", [Priority.PARTIAL, Priority.FINAL])
-async def test_a_lost_recogniser_ends_the_stream(priority: Priority) -> None:
-    def lost(job: Job) -> ProviderError | None:
-        return WorkerDied("whisper", "gone") if job.priority is priority else None
+@pytest.mark.parametrize("final", [False, True])
+async def test_a_lost_recogniser_ends_the_stream(final: bool) -> None:
+    def lost(decoding: Decoding) -> ProviderError | None:
+        return WorkerDied("whisper", "gone") if decoding.final is final else None
 
     loop = asyncio.get_running_loop()
     stream = WhisperTranscriber(SlowRecogniser(fails=lost), LoopClock(loop, loop.time)).open(
@@ -206,3 +106,84 @@ async def test_a_lost_recogniser_ends_the_stream(priority: Priority) -> None:
     await caller.pauses(0.5)
     with pytest.raises(WorkerDied):
         await task
+
+
+async def test_a_partial_that_waits_is_replaced_by_one_of_more_audio_and_never_run() -> None:
+    recogniser = SlowRecogniser()
+    async with call(recogniser) as caller:
+        await caller.speaks(0.3)
+        recogniser.occupy(1.0)
+        await caller.frames(1.7, SPEECH)
+        await caller.pauses(0.5)
+    first = recogniser.decoded[0]
+    assert not first.final
+    assert len(first.audio) / 8000 > 0.9, "it was made of what was there when it came to it"
+    assert recogniser.desk.superseded >= 1
+    assert recogniser.desk.dropped == 0
+
+
+async def test_a_final_that_waits_gives_way_when_the_caller_goes_on_and_keeps_its_place() -> None:
+    recogniser = SlowRecogniser()
+    async with call(recogniser) as caller:
+        await caller.speaks(1.0)
+        recogniser.occupy(3.0)
+        await caller.pauses(0.4)
+        await caller.speaks(2.0)
+        await caller.pauses(1.5)
+    assert caller.texts(final=True) == [" ".join(f"word{n}" for n in range(6))]
+
+
+@pytest.mark.parametrize("callers", [1, 4, 8])
+async def test_no_audio_is_lost_in_a_pool_that_is_five_times_too_slow(callers: int) -> None:
+    recogniser = SlowRecogniser(0.65)
+    spoken = [(2.0, 0.8), (6.0, 0.5), (1.0, 5.0)]
+
+    async def speak() -> tuple[list[str], list[int]]:
+        async with call(recogniser) as caller:
+            for length_s, _ in spoken:
+                await caller.speaks(length_s)
+                await caller.pauses(1.0)
+                caller.stream.end_utterance()
+            await caller.frames(12.0, QUIET)
+        finals = [transcript for _, transcript in caller.got if transcript.final]
+        return [each.text for each in finals], [each.utterance for each in finals]
+
+    heard = await asyncio.gather(*(speak() for _ in range(callers)))
+    whole = [" ".join(f"word{n}" for n in range(int(length_s * 2))) for length_s, _ in spoken]
+    assert heard == [(whole, [0, 1, 2])] * callers
+    assert recogniser.desk.dropped == 0
+
+
+async def test_finals_are_hardly_later_among_callers_who_ask_for_many_partials() -> None:
+    recogniser = SlowRecogniser(0.2)
+
+    async def speak(begin_s: float) -> None:
+        async with call(recogniser) as caller:
+            await caller.frames(begin_s, QUIET)
+            for _ in range(3):
+                await caller.speaks(4.0)
+                await caller.pauses(1.0)
+                caller.stream.end_utterance()
+
+    await asyncio.gather(*(speak(0.61 * number) for number in range(8)))
+    finals = [decoding.waited_s for decoding in recogniser.decoded if decoding.final]
+    partials = [decoding.waited_s for decoding in recogniser.decoded if not decoding.final]
+    assert len(finals) == 24
+    assert sorted(finals)[len(finals) // 2] <= 0.2, "a final waits for what runs, not for what waits"
+    assert max(finals) <= 0.8
+    assert len(partials) > 24
+
+
+async def test_the_step_grows_while_partials_are_late_and_shrinks_when_there_is_room() -> None:
+    recogniser = SlowRecogniser(0.1)
+    async with call(recogniser) as caller:
+        tracker = caller.stream._tracker
+        await caller.speaks(2.0)
+        usual = tracker.step
+        for _ in range(12):
+            recogniser.occupy(0.6)
+            await caller.frames(0.6, SPEECH)
+        widened = tracker.step
+        await caller.frames(8.0, SPEECH)
+    assert usual < widened <= 2 * 8000
+    assert tracker.step == usual
