@@ -14,6 +14,7 @@ from .rules import Rule
 from .server_state import STATE
 from .trust import Audience, Request, refusal
 from .twilio.signature import Fields
+from .worker_place import peer_address
 
 FORM_WITHIN_S = 5.0
 _FIELD_LIMIT = 200
@@ -22,7 +23,7 @@ _FIELD_LIMIT = 200
 def trust_fault(request: web.Request, audience: Audience, form: Fields | None = None) -> Rule | None:
     """The rule by which a request may not be served; None when it may."""
     version = (request.version.major, request.version.minor)
-    incoming = Request(request.remote, request.headers, request.raw_path, form or {}, version)
+    incoming = Request(peer_address(request), request.headers, request.raw_path, form or {}, version)
     refused = refusal(incoming, audience, request.config_dict[STATE].policy)
     return None if refused is None else http_rules.TRUST_RULES[refused.reason]
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["RunningServer", "run_server", "serve_in_process", "serving"]
+__all__ = ["Membership", "RunningServer", "drain", "run_server", "serve_in_process", "serving", "unreachable"]
 
 import asyncio
 import errno
-import gc
 import os
 import signal
 import socket
@@ -24,10 +23,14 @@ from offhook.config.settings import Settings
 from offhook.pipeline.clock import LoopClock
 from offhook.pipeline.providers.catalogue import unmet_needs
 
+from .allocator import use_one_arena
 from .call_factory import ConversationFactory
+from .call_store import CallStore
 from .engine_room import EngineRoom
+from .garbage import GarbageRounds
 from .pool_workers import PoolWorkers
 from .server import Server
+from .worker_place import WorkerPlace
 
 DRAIN_S = 300.0
 """How long live calls may go on after the server was told to stop; a second signal ends them at once."""
@@ -59,15 +62,32 @@ class RunningServer:
         return f"ws://{self.host}:{self.port}/media"
 
 
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """What makes a server one of several workers."""
+
+    place: WorkerPlace
+    store: CallStore
+    listen_when_warm: bool = False
+    """Take no connection before; else early callers hear an apology."""
+
+
 @asynccontextmanager
 async def serving(
-    settings: Settings, assistant: Path | None = None, folder: Path | None = None
+    settings: Settings,
+    assistant: Path | None = None,
+    folder: Path | None = None,
+    membership: Membership | None = None,
 ) -> AsyncIterator[RunningServer]:
     """Listen at once, and take calls as soon as the models are warm; yields when they are.
 
+    One of several workers is told its `membership`. Whoever leaves the block ends all calls that are still
+    up.
+
     Raises ConfigError, also for a port that cannot be listened on and for what the default assistant's
-    vendors lack, and ProviderError. Whoever leaves the block ends all calls that are still up.
+    vendors lack, ProviderError, and, as one of several workers, StoreUnavailable.
     """
+    use_one_arena()
     clock = LoopClock(asyncio.get_running_loop())
     files = AssistantFiles(assistant or DEMO, folder, problems=_say_bad_edit)
     default = files.current()
@@ -84,26 +104,32 @@ async def serving(
         factory = ConversationFactory(
             clock=clock, assistants=files.current, engines=room.engines, is_ready=lambda: room.ready
         )
-        server = Server(settings, factory, clock)
-        try:
-            port = await server.start(settings.host, settings.port)
-        except OSError as error:
-            raise ConfigError([_unreachable(settings, error)]) from error
+        if membership is None:
+            server = Server(settings, factory, clock, watchdog=True)
+        else:
+            server = Server(
+                settings, factory, clock, watchdog=True, store=membership.store, place=membership.place
+            )
+        garbage = GarbageRounds(clock, lambda: server.state.registry.counts)
+        late = membership is not None and membership.listen_when_warm
+        port = None if late else await _listen(server, settings)
         try:
             await room.warm(default)
             for name in files.names():
                 await _warm_beside(room, files, name)
-            # What is alive now stays alive: a full collection would only stall calls to look at it.
-            # The last one is now, before the first call, and is no lag of the loop's.
+            # The collection before the first call is no lag of the loop's.
             server.state.lag.stop()
-            gc.collect()
-            gc.freeze()
-            server.state.lag.start()
+            garbage.start()
+            if port is None:
+                port = await _listen(server, settings)
+            else:
+                server.state.lag.start()
             host = "127.0.0.1" if settings.host in ("", "0.0.0.0", "::") else settings.host  # noqa: S104
             log.info("server.ready", assistant=default.name, port=port)
             yield RunningServer(server, host, port)
         finally:
             await server.stop()
+            garbage.stop()
             await room.close()
 
 
@@ -126,18 +152,30 @@ async def run_server(settings: Settings, assistant: Path | None, folder: Path | 
         loop.add_signal_handler(number, told_to_stop)
     async with serving(settings, assistant, folder) as running:
         await stop.wait()
-        log.info(
-            "server.draining",
-            calls=len(running.server.state.registry.live()),
-            within_s=DRAIN_S,
-            meaning="live calls may end; a second signal ends them at once",
-        )
-        draining = asyncio.create_task(running.server.stop(DRAIN_S))
-        impatient = asyncio.create_task(now.wait())
-        await asyncio.wait((draining, impatient), return_when=asyncio.FIRST_COMPLETED)
-        for task in (draining, impatient):
-            task.cancel()
-        await asyncio.gather(draining, impatient, return_exceptions=True)
+        await drain(running.server, now)
+
+
+async def drain(server: Server, now: asyncio.Event) -> None:
+    """Take no new calls, and return when the live ones have ended, or had 300 s for it, or at `now`."""
+    log.info(
+        "server.draining",
+        calls=len(server.state.registry.live()),
+        within_s=DRAIN_S,
+        meaning="live calls may end; a second signal ends them at once",
+    )
+    draining = asyncio.create_task(server.stop(DRAIN_S))
+    impatient = asyncio.create_task(now.wait())
+    await asyncio.wait((draining, impatient), return_when=asyncio.FIRST_COMPLETED)
+    for task in (draining, impatient):
+        task.cancel()
+    await asyncio.gather(draining, impatient, return_exceptions=True)
+
+
+async def _listen(server: Server, settings: Settings) -> int:
+    try:
+        return await server.start(settings.host, settings.port)
+    except OSError as error:
+        raise ConfigError([unreachable(settings, error)]) from error
 
 
 async def _warm_beside(room: EngineRoom, files: AssistantFiles, name: str) -> None:
@@ -160,7 +198,7 @@ def _say_problems(event: str, error: ConfigError) -> None:
         log.error(event, place=place, problem=problem.message, fix=problem.fix)
 
 
-def _unreachable(settings: Settings, error: OSError) -> ConfigProblem:
+def unreachable(settings: Settings, error: OSError) -> ConfigProblem:
     """Say why nobody can listen there, in the system's words, and what to do."""
     host_is_wrong = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
     name = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)

@@ -14,6 +14,7 @@ from offhook.pipeline.call import Call, Engines
 from offhook.pipeline.clock import Clock
 from offhook.pipeline.pacing import PacingWheel
 from offhook.pipeline.ports import CallControl, Line
+from offhook.pipeline.shared_conversion import Conversions
 
 from .call_log import CallLog
 from .live_call import LiveCall
@@ -22,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 
 class ConversationFactory:
-    """Implements CallFactory: which assistant, which engines, one wheel for all calls.
+    """Implements CallFactory: which assistant, which engines, one media path for all calls.
 
     An edit whose engines are not there, or not yet, refuses no call: what was served before it is served on.
     """
@@ -39,7 +40,7 @@ class ConversationFactory:
         self._assistants = assistants
         self._engines = engines
         self._is_ready = is_ready
-        self._wheel = PacingWheel(clock)
+        self._wheel, self._conversions = PacingWheel(clock), Conversions()
         self._served: dict[str | None, Assistant] = {}
 
     @property
@@ -77,6 +78,7 @@ class ConversationFactory:
             events=log,
             clock=self._clock,
             wheel=self._wheel,
+            conversions=self._conversions,
             call_id=call_sid,
         )
 

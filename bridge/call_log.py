@@ -6,7 +6,7 @@ __all__ = ["CallLog", "LogSubscription"]
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from offhook.pipeline.ports import CallEvent
 
@@ -59,7 +59,9 @@ class LogSubscription:
 class CallLog:
     """The event log of one call; an EventSink that never waits and never raises."""
 
-    def __init__(self) -> None:
+    def __init__(self, observe: Callable[[CallEvent], None] | None = None) -> None:
+        """`observe` is told every event, also those that are not kept."""
+        self._observe = observe
         self.events: list[CallEvent] = []
         self.dropped = 0
         """Events beyond the limit."""
@@ -72,6 +74,8 @@ class CallLog:
             self.events.append(event)
         else:
             self.dropped += 1
+        if self._observe is not None:
+            self._observe(event)
         for subscription in self._subscriptions:
             subscription.push(event)
 

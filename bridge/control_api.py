@@ -15,10 +15,13 @@ from offhook.pipeline.ports import CallEvent
 
 from . import http_rules
 from .admission import trust_fault
+from .forwarding import answered_by_owner
 from .http_rules import refuse
 from .registry import CallEntry, CallStatus
 from .server_state import STATE
+from .siblings import answers_of_siblings
 from .trust import Audience
+from .worker_place import is_private
 
 KEEP_ALIVE_S = 15.0
 WRITE_WITHIN_S = 10.0
@@ -38,16 +41,27 @@ def routes() -> list[web.RouteDef]:
 
 
 def _guarded(handler: Handler) -> Handler:
+    """Let only trusted requests through, and those about a call to the worker that holds it."""
+
     async def serve(request: web.Request) -> web.StreamResponse:
         untrusted = trust_fault(request, Audience.CONTROL)
-        return await handler(request) if untrusted is None else refuse(request, untrusted)
+        if untrusted is not None:
+            return refuse(request, untrusted)
+        call_sid = request.match_info.get("call_sid")
+        elsewhere = None if call_sid is None else await answered_by_owner(request, call_sid)
+        return await handler(request) if elsewhere is None else elsewhere
 
     return serve
 
 
 async def _list_calls(request: web.Request) -> web.StreamResponse:
-    registry = request.config_dict[STATE].registry
-    return _json({"calls": [entry.record() for entry in registry.all()]})
+    calls = [entry.record() for entry in request.config_dict[STATE].registry.all()]
+    if not is_private(request):
+        for body in (await answers_of_siblings(request)).values():
+            calls += msgspec.json.decode(body)["calls"]
+        # Each worker's own are in order already: the sort is a merge, and changes nothing for one alone.
+        calls.sort(key=lambda call: call["status"] != CallStatus.LIVE.value)
+    return _json({"calls": calls})
 
 
 async def _get_call(request: web.Request) -> web.StreamResponse:

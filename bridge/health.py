@@ -20,5 +20,5 @@ async def _livez(request: web.Request) -> web.Response:
 
 
 async def _readyz(request: web.Request) -> web.Response:
-    reasons = request.config_dict[STATE].not_ready()
+    reasons = [shortage.value for shortage in await request.config_dict[STATE].shortages()]
     return web.json_response({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)

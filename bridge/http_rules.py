@@ -30,7 +30,9 @@ UNSIGNED_PUBLIC = _refused(
     "unsigned_public", 403, "`PUBLIC_URL` is set, but no `TWILIO_AUTH_TOKEN` to check signatures with"
 )
 CONTROL_KEY_REQUIRED = _refused(
-    "control_key_required", 403, "`/v1/calls` without the control key, where `TWILIO_AUTH_TOKEN` is set"
+    "control_key_required",
+    403,
+    "`/v1/calls` or `/metrics` without the control key, where `TWILIO_AUTH_TOKEN` is set",
 )
 REMOTE_ADDRESS = _refused("remote_address", 403, "unsigned, from another machine")
 PROXIED = _refused("proxied", 403, "unsigned, through a proxy or tunnel on this machine")
@@ -48,6 +50,12 @@ WRONG_CONTENT_TYPE = _refused(
 BAD_FORM = _refused("bad_form", 400, "a form that cannot be read, or without a `CallSid`")
 BAD_REQUEST = _refused("bad_request", 400, "any other request that cannot be served")
 BAD_UPGRADE = _refused("bad_upgrade", 426, "`/media` without a right WebSocket handshake (400, 426 or 505)")
+WORKER_SECRET_REQUIRED = _refused(
+    "worker_secret_required", 403, "on a worker's own socket, without the workers' secret"
+)
+OWNER_GONE = _refused("owner_gone", 404, "the worker that held the call is gone")
+OWNER_SILENT = _refused("owner_silent", 503, "the worker that holds the call did not answer within 2 s")
+OWNER_UNKNOWN = _refused("owner_unknown", 503, "the workers' store did not say who holds the call")
 TOO_MANY_LISTENERS = _refused("too_many_listeners", 429, "more than 16 listeners to one call")
 INTERNAL_ERROR = _refused("internal_error", 500, "a fault of ours; the log names its place")
 TOO_MANY_SOCKETS = _refused("too_many_sockets", 503, "more streams than twice the calls allowed, and 20")
@@ -59,8 +67,17 @@ SPOKEN_NOT_READY = Rule(
 SPOKEN_AT_CAPACITY = Rule(
     "spoken_at_capacity", Outcome.REFUSED, "a call above `OFFHOOK_MAX_CALLS`: a spoken apology", 200
 )
+SPOKEN_OVERLOADED = Rule(
+    "spoken_overloaded",
+    Outcome.REFUSED,
+    "a call while the event loop is more than 100 ms late (p99): a spoken apology",
+    200,
+)
 SPOKEN_BAD_ASSISTANT = Rule(
     "spoken_bad_assistant", Outcome.REFUSED, "`?assistant=` is no name of one: a spoken apology", 200
+)
+WORKER_LEFT_OUT = Rule(
+    "worker_left_out", Outcome.NOTED, "a list or figures of all workers, of which one did not answer in 1 s"
 )
 STREAM_ERROR = Rule("stream_error", Outcome.NOTED, "Twilio reports a `stream-error`", 204)
 
@@ -77,7 +94,8 @@ RULES = (
     *TRUST_RULES.values(),
     *(BAD_FORM, BAD_REQUEST, NOT_FOUND, WRONG_METHOD, SLOW_BODY, ALREADY_ENDED, BODY_TOO_LARGE),
     *(WRONG_CONTENT_TYPE, BAD_UPGRADE, TOO_MANY_LISTENERS, INTERNAL_ERROR, TOO_MANY_SOCKETS, DRAINING),
-    *(SPOKEN_NOT_READY, SPOKEN_AT_CAPACITY, SPOKEN_BAD_ASSISTANT, STREAM_ERROR),
+    *(WORKER_SECRET_REQUIRED, OWNER_GONE, OWNER_SILENT, OWNER_UNKNOWN, WORKER_LEFT_OUT),
+    *(SPOKEN_NOT_READY, SPOKEN_AT_CAPACITY, SPOKEN_OVERLOADED, SPOKEN_BAD_ASSISTANT, STREAM_ERROR),
 )
 """Every answer that is not the one hoped for, in the order of docs/protocol.md."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["RULES", "MediaSession"]
+__all__ = ["MediaSession"]
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -15,57 +16,20 @@ from offhook.pipeline.log_fields import failure_fields
 from offhook.pipeline.ports import Line
 
 from . import carrier_dialect as events
+from . import stream_rules as rules
 from .carrier_dialect import CarrierDialect
 from .live_call import LiveCall
 from .registry import CallEntry
-from .rules import Outcome, Rule
+from .rules import Rule
 from .server_state import ServerState
-from .stream_token import TokenFault
+from .stream_gate import GateClosed, Passed, cut_elsewhere, give_back, pass_gate, run_at_once
 from .twilio.call_control import TwilioCallControl
 
 START_WITHIN_S = 10.0
 END_WITHIN_S = 5.0
 """The conversation has so long to end after its stream did; then it is cancelled."""
-TOKEN_PARAMETER = "token"  # noqa: S105  the name of a parameter
-ASSISTANT_PARAMETER = "assistant"
-
-NO_START = Rule("no_start", Outcome.CLOSED, "no `start` within 10 s of the upgrade", 1008)
-TOKEN_RULES: Mapping[TokenFault, Rule] = {
-    TokenFault.MISSING: Rule("token_missing", Outcome.CLOSED, "no token, where one is required", 1008),
-    TokenFault.MALFORMED: Rule("token_malformed", Outcome.CLOSED, "a token that is none", 1008),
-    TokenFault.FORGED: Rule("token_forged", Outcome.CLOSED, "a token not ours, or of another call", 1008),
-    TokenFault.EXPIRED: Rule("token_expired", Outcome.CLOSED, "a token older than 60 s", 1008),
-    TokenFault.REUSED: Rule("token_reused", Outcome.CLOSED, "a token that was used before", 1008),
-    TokenFault.UNCHECKABLE: Rule(
-        "token_uncheckable", Outcome.CLOSED, "more tokens within 60 s than are remembered", 1013
-    ),
-}
-DUPLICATE_CALL = Rule(
-    "duplicate_call", Outcome.CLOSED, "a second stream of a live call, without a fresh token", 1008
-)
-REPLACED = Rule("replaced", Outcome.CLOSED, "a newer stream of the call brought a fresh token", 1001)
-AT_CAPACITY = Rule("at_capacity", Outcome.CLOSED, "as many calls as allowed are live", 1013)
-NOT_READY = Rule("not_ready", Outcome.CLOSED, "the speech models are not loaded yet", 1013)
-ASSISTANT_REFUSED = Rule("assistant_refused", Outcome.CLOSED, "no assistant of the name asked for", 1008)
-ASSISTANT_UNUSABLE = Rule("assistant_unusable", Outcome.CLOSED, "the assistant's file has an error", 1011)
-CALL_FAILED = Rule("call_failed", Outcome.CLOSED, "the conversation raised an exception", 1011)
-OVERSTAYED = Rule("overstayed", Outcome.CLOSED, "the longest time for a call, and 15 s, are over", 1001)
-SHUT_DOWN = Rule("shut_down", Outcome.CLOSED, "the server was shut down", 1001)
-CALL_CANCELLED = Rule(
-    "call_cancelled", Outcome.NOTED, "the conversation did not end within 5 s of its stream"
-)
-
-RULES = (
-    *(NO_START, *TOKEN_RULES.values(), DUPLICATE_CALL, REPLACED, AT_CAPACITY, NOT_READY),
-    *(ASSISTANT_REFUSED, ASSISTANT_UNUSABLE, CALL_FAILED, OVERSTAYED, SHUT_DOWN, CALL_CANCELLED),
-)
-"""How a session may end otherwise than by its socket, in the order of docs/protocol.md."""
-
-CUT_RULES: Mapping[str, Rule] = {
-    "replaced": REPLACED,
-    "max-duration": OVERSTAYED,
-    "shutdown": SHUT_DOWN,
-}
+HELD_LIMIT = 200
+"""Events that wait while the workers' store is asked, in which 1 s of audio is 50."""
 
 _log = structlog.get_logger("offhook.bridge")
 
@@ -80,8 +44,9 @@ class SessionSocket(Protocol):
 class MediaSession:
     """Joins the messages of one socket with the conversation of one call.
 
-    The conversation is made within the callback that brings `start`, so that not one frame needs a
-    queue. `run` then holds it, in the task of the upgrade's request.
+    In one process the conversation is made within the callback that brings `start`, so that not one
+    frame needs a queue. Among several workers their store is asked first, and what comes meanwhile is
+    held and then delivered in order. `run` holds the conversation, in the task of the upgrade's request.
     """
 
     def __init__(self, state: ServerState, dialect: CarrierDialect) -> None:
@@ -90,11 +55,15 @@ class MediaSession:
         self._socket: SessionSocket | None = None
         self._make_line: Callable[[], Line] | None = None
         self._entry: CallEntry | None = None
+        self._passed: Passed | None = None
+        self._admission: asyncio.Task[None] | None = None
+        self._held: deque[events.StreamEvent] | None = None
         self._call: LiveCall | None = None
         self._call_sid: str | None = None
         self._seen: set[str] = set()
         self._decided: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._ended = asyncio.Event()
+        self._over = False
+        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def attach(self, socket: SessionSocket, make_line: Callable[[], Line]) -> None:
         """Give the session its socket, and what makes a Line of it."""
@@ -103,13 +72,17 @@ class MediaSession:
 
     # ------------------------------------------------------ the socket's calls
 
-    def message_received(self, text: str) -> None:
-        """Take one message of the carrier's."""
-        if self._ended.is_set():
+    def message_received(self, text: bytes) -> None:
+        """Take one message of the carrier's, in UTF-8."""
+        if self._over:
             return
         try:
             for event in self._dialect.receive(text):
-                self._route(event)
+                # Nearly all are frames of a call that goes on.
+                if type(event) is events.Audio and self._call is not None:
+                    self._call.audio(event.payload, event.timestamp_ms)
+                else:
+                    self._route(event)
         except ProtocolError as error:
             self._log_first(error.reason)
             self._end(error.reason, error.close_code)
@@ -133,21 +106,30 @@ class MediaSession:
         finally:
             timer.cancel()
             self._state.counters.update(self._dialect.counters)
-            if self._entry is not None:
-                self._state.registry.finish(self._entry)
-                _log.info("call.ended", call_sid=self._call_sid, rules=dict(self._dialect.counters))
+            try:
+                if self._admission is not None:
+                    self._admission.cancel()
+                    await asyncio.wait((self._admission,), timeout=END_WITHIN_S)
+            finally:
+                await self._finish()
+
+    async def _finish(self) -> None:
+        entry = self._entry
+        if entry is not None:
+            self._state.registry.finish(entry)
+            _log.info("call.ended", call_sid=self._call_sid, rules=dict(self._dialect.counters))
+        if self._passed is not None:
+            await give_back(self._state, self._passed, None if entry is None else entry.outcome)
 
     async def _hold(self, call: LiveCall) -> None:
         conversation = asyncio.create_task(call.run())
-        stream_ended = asyncio.create_task(self._ended.wait())
         try:
-            await asyncio.wait((conversation, stream_ended), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((conversation, self._ended), return_when=asyncio.FIRST_COMPLETED)
             if not conversation.done():
                 await asyncio.wait((conversation,), timeout=END_WITHIN_S)
             if not conversation.done():
-                self._state.apply(CALL_CANCELLED, call_sid=self._call_sid)
+                self._state.apply(rules.CALL_CANCELLED, call_sid=self._call_sid)
         finally:
-            stream_ended.cancel()
             conversation.cancel()
             await asyncio.wait((conversation,), timeout=END_WITHIN_S)
             self._call = None
@@ -163,6 +145,8 @@ class MediaSession:
         call = self._call
         if isinstance(event, events.Ignored):
             self._log_first(event.rule.name)
+        elif self._held is not None:
+            self._hold_back(event, self._held)
         elif isinstance(event, events.Started):
             self._start(event)
         elif call is None:
@@ -178,31 +162,57 @@ class MediaSession:
             self._end("stopped", 1000)
 
     def _start(self, started: events.Started) -> None:
-        state = self._state
-        call_sid = self._call_sid = started.call_sid
-        variables = dict(started.parameters)
-        token = variables.pop(TOKEN_PARAMETER, None)
-        assistant = variables.pop(ASSISTANT_PARAMETER, None) or None
-        if token is not None or state.settings.require_stream_token:
-            fault = state.tokens.redeem(token, call_sid)
-            if fault is not None:
-                return self._refuse(TOKEN_RULES[fault])
-        if not state.factory.ready:
-            return self._refuse(NOT_READY)
+        self._call_sid = started.call_sid
+        admission = self._admit(started)
+        if self._state.store.immediate:
+            run_at_once(admission)
+        else:
+            self._held = deque()
+            self._admission = asyncio.create_task(admission, name="admission")
+
+    def _hold_back(self, event: events.StreamEvent, held: deque[events.StreamEvent]) -> None:
+        if len(held) >= HELD_LIMIT:
+            self._refuse(rules.HELD_TOO_MANY)
+        else:
+            held.append(event)
+
+    async def _admit(self, started: events.Started) -> None:
         try:
-            self._entry = state.registry.admit(
-                call_sid,
-                assistant=assistant,
-                may_replace=token is not None,
+            passed = self._passed = await pass_gate(self._state, started)
+            if self._over:
+                return
+            self._begin(passed, started)
+            held, self._held = self._held or (), None
+            for event in held:
+                self._route(event)
+        except GateClosed as refused:
+            self._refuse(refused.rule)
+        except Exception as error:
+            self._failed(error)
+        else:
+            await cut_elsewhere(self._state, passed)
+
+    def _begin(self, passed: Passed, started: events.Started) -> None:
+        try:
+            self._entry = self._state.registry.admit(
+                started.call_sid,
+                assistant=passed.assistant,
+                may_replace=passed.claim.ticket is not None,
                 hang_up=self._hang_up,
                 cut=self._cut,
             )
         except Refused as refused:
-            return self._refuse(AT_CAPACITY if refused.status == 503 else DUPLICATE_CALL)
+            return self._refuse(rules.AT_CAPACITY if refused.status == 503 else rules.DUPLICATE_CALL)
+        self._entry.stream = passed.claim.stream
         # A token that was good can only be from our webhook.
-        self._entry.from_webhook = token is not None
-        _log.info("call.started", call_sid=call_sid, stream_sid=started.stream_sid, assistant=assistant)
-        self._create(self._entry, assistant, variables)
+        self._entry.from_webhook = passed.claim.ticket is not None
+        _log.info(
+            "call.started",
+            call_sid=started.call_sid,
+            stream_sid=started.stream_sid,
+            assistant=passed.assistant,
+        )
+        self._create(self._entry, passed.assistant, passed.variables)
         return None
 
     def _create(self, entry: CallEntry, assistant: str | None, variables: Mapping[str, str]) -> None:
@@ -222,9 +232,9 @@ class MediaSession:
                 control=TwilioCallControl(entry.call_sid, store, self._state.rest),
             )
         except Refused as refused:
-            self._spoil(entry, ASSISTANT_REFUSED, str(refused.__cause__ or refused))
+            self._spoil(entry, rules.ASSISTANT_REFUSED, str(refused.__cause__ or refused))
         except ConfigError as error:
-            self._spoil(entry, ASSISTANT_UNUSABLE, str(error))
+            self._spoil(entry, rules.ASSISTANT_UNUSABLE, str(error))
         else:
             self._decide()
 
@@ -238,11 +248,11 @@ class MediaSession:
                 self._failed(error)
 
     def _cut(self, reason: str) -> None:
-        self._refuse(CUT_RULES[reason])
+        self._refuse(rules.CUT_RULES[reason])
 
     def _start_missed(self) -> None:
         if not self._decided.done():
-            self._refuse(NO_START)
+            self._refuse(rules.NO_START)
 
     def _refuse(self, rule: Rule) -> None:
         self._state.apply(rule, call_sid=self._call_sid)
@@ -258,15 +268,16 @@ class MediaSession:
         fields = failure_fields(error, log_words=self._state.settings.log_words)
         _log.error("call.failed", call_sid=self._call_sid, **fields)
         if self._entry is not None and self._entry.outcome is None:
-            self._entry.outcome = {"status": "failed", "reason": CALL_FAILED.name}
-        self._state.apply(CALL_FAILED, call_sid=self._call_sid)
-        self._end(CALL_FAILED.name, CALL_FAILED.code)
+            self._entry.outcome = {"status": "failed", "reason": rules.CALL_FAILED.name}
+        self._state.apply(rules.CALL_FAILED, call_sid=self._call_sid)
+        self._end(rules.CALL_FAILED.name, rules.CALL_FAILED.code)
 
     def _end(self, reason: str, code: int | None = None) -> None:
         """The stream is over: close the socket if a code is given, and tell the conversation once."""
-        if self._ended.is_set():
+        if self._over:
             return
-        self._ended.set()
+        self._over = True
+        self._ended.set_result(None)
         self._decide()
         if code is not None and self._socket is not None:
             self._socket.close(code, reason)

@@ -18,6 +18,7 @@ from typing import Any
 
 from offhook.config.errors import Refused
 from offhook.pipeline.clock import Clock, Timer
+from offhook.pipeline.ports import CallEvent
 
 from .call_log import CallLog
 
@@ -47,6 +48,7 @@ class CallEntry:
         hang_up: Callable[[str], None],
         cut: Callable[[str], None],
         started_at: float,
+        log: CallLog | None = None,
     ) -> None:
         self.call_sid = call_sid
         self.assistant = assistant
@@ -58,9 +60,11 @@ class CallEntry:
         self.started_at = started_at
         """Unix seconds."""
         self.status = CallStatus.LIVE
-        self.log = CallLog()
+        self.log = log or CallLog()
         self.outcome: Mapping[str, Any] | None = None
         """What the conversation decided at its end."""
+        self.stream = ""
+        """The name of its stream among the workers."""
         self.from_webhook = False
         """Our webhook answered the call, so the carrier asks what follows its stream."""
         self.followed_up = asyncio.Event()
@@ -97,16 +101,26 @@ class CallRegistry:
         max_calls: int,
         max_call_s: float,
         wall_time: Callable[[], float] = time.time,
+        observe: Callable[[CallEvent], None] | None = None,
     ) -> None:
+        """`observe` is told every event of every call."""
         self._clock = clock
         self._wall_time = wall_time
         self._max_calls = max_calls
         self._max_call_s = max_call_s
+        self._observe = observe
+        self.admitted = 0
+        """Streams that were taken in, since the start."""
         self._live: dict[str, CallEntry] = {}
         self._finished: OrderedDict[str, CallEntry] = OrderedDict()
         self._finished_events = 0
         self._idle = asyncio.Event()
         self._idle.set()
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many calls are live, and how many have ended in all."""
+        return len(self._live), self.admitted - len(self._live)
 
     @property
     def full(self) -> bool:
@@ -166,20 +180,26 @@ class CallRegistry:
         if before is None and self.full:
             raise Refused("at_capacity", 503)
         if before is not None:
-            cut = before.cut
-            self.finish(before)
-            cut("replaced")
+            self.replace(before)
         entry = CallEntry(
             call_sid=call_sid,
             assistant=assistant,
             hang_up=hang_up,
             cut=cut,
             started_at=self._wall_time(),
+            log=CallLog(self._observe),
         )
+        self.admitted += 1
         self._live[call_sid] = entry
         self._idle.clear()
         self._limit_time(entry)
         return entry
+
+    def replace(self, entry: CallEntry) -> None:
+        """A newer stream of the call came, here or elsewhere: cut this one."""
+        cut = entry.cut
+        self.finish(entry)
+        cut("replaced")
 
     def finish(self, entry: CallEntry) -> None:
         """The call is over; harmless when it was so before."""

@@ -15,11 +15,13 @@ from aiohttp import web
 from offhook.config.settings import Settings
 from offhook.pipeline.clock import Clock
 
-from . import control_api, health, media_endpoint, webhooks
+from . import control_api, forwarding, health, media_endpoint, metrics, webhooks
+from .call_store import CallStore, StoreUnavailable
 from .http_rules import error_answers
 from .live_call import CallFactory
 from .server_state import STATE, ServerState
 from .twilio.rest import SdkRest, TwilioRest
+from .worker_place import WorkerPlace
 
 BODY_LIMIT_BYTES = 65_536
 REQUEST_WITHIN_S = 5.0
@@ -41,15 +43,29 @@ def create_app(
     *,
     rest: TwilioRest | None = None,
     wall_time: Callable[[], float] = time.time,
+    watchdog: bool = False,
+    store: CallStore | None = None,
+    place: WorkerPlace | None = None,
 ) -> web.Application:
     """The server as an aiohttp application; its state is at `app[STATE]`.
 
+    With `watchdog` a thread names what holds the loop up; the clock must be the real one then.
     Raises ConfigError for settings that contradict each other.
     """
-    state = ServerState.build(settings, factory, clock, rest=rest, wall_time=wall_time)
-    app = web.Application(middlewares=[error_answers()], client_max_size=BODY_LIMIT_BYTES)
+    state = ServerState.build(
+        settings,
+        factory,
+        clock,
+        rest=rest,
+        wall_time=wall_time,
+        watchdog=watchdog,
+        store=store,
+        place=place,
+    )
+    middlewares = [error_answers(), forwarding.private_requests()]
+    app = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT_BYTES)
     app[STATE] = state
-    for part in (webhooks, media_endpoint, control_api, health):
+    for part in (webhooks, media_endpoint, control_api, health, metrics, forwarding):
         app.add_routes(part.routes())
     app.on_startup.append(_start)
     app.on_cleanup.append(_stop)
@@ -86,9 +102,24 @@ class Server:
         *,
         rest: TwilioRest | None = None,
         wall_time: Callable[[], float] = time.time,
+        watchdog: bool = False,
+        store: CallStore | None = None,
+        place: WorkerPlace | None = None,
     ) -> None:
-        """Raises ConfigError for settings that contradict each other."""
-        self.app = create_app(settings, factory, clock, rest=rest, wall_time=wall_time)
+        """One of several workers is told its `place`, and the `store` that they share.
+
+        Raises ConfigError for settings that contradict each other.
+        """
+        self.app = create_app(
+            settings,
+            factory,
+            clock,
+            rest=rest,
+            wall_time=wall_time,
+            watchdog=watchdog,
+            store=store,
+            place=place,
+        )
         self._runner = web.AppRunner(
             self.app,
             access_log=None,
@@ -106,15 +137,23 @@ class Server:
         return self.app[STATE]
 
     async def start(self, host: str, port: int) -> int:
-        """Listen; returns the port, which the system chooses for 0. Raises OSError if it is taken."""
+        """Listen; returns the port, which the system chooses for 0. Raises OSError if it is taken.
+
+        A worker shares the port with its siblings, and also listens on its own socket. It raises
+        StoreUnavailable when they cannot be told.
+        """
+        place = self.state.place
         await self._runner.setup()
-        self._site = web.TCPSite(self._runner, host, port)
+        self._site = web.TCPSite(self._runner, host, port, reuse_port=place is not None)
         try:
             await self._site.start()
-        except OSError:
+            bound = int(self._runner.addresses[0][1])
+            if place is not None:
+                await web.UnixSite(self._runner, place.address).start()
+                await self.state.store.join(place.address, str(place.index))
+        except (OSError, StoreUnavailable):
             await self._runner.cleanup()
             raise
-        bound = int(self._runner.addresses[0][1])
         _log.info("server.listening", host=host, port=bound)
         return bound
 
@@ -139,6 +178,9 @@ class Server:
             async with asyncio.timeout(FOLLOW_UP_S):
                 await self.state.registry.wait_followed_up(FOLLOW_UP_S)
         await self._runner.cleanup()
+        if self.state.place is not None:
+            with suppress(StoreUnavailable):
+                await self.state.store.abandon(self.state.place.address)
         self._stopped = True
         _log.info("server.stopped")
 

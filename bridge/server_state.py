@@ -15,6 +15,9 @@ from aiohttp import web
 from offhook.config.settings import Settings
 from offhook.pipeline.clock import Clock
 
+from .call_store import CallStore, MemoryStore, StoreUnavailable
+from .call_totals import CallTotals
+from .capacity import Capacity, Shortage
 from .live_call import CallFactory
 from .loop_lag import LoopLag
 from .media_socket import MediaSocket
@@ -23,8 +26,8 @@ from .rules import Rule
 from .stream_token import StreamTokens, derive_key
 from .trust import TrustPolicy, trust_policy
 from .twilio.rest import SdkRest, TwilioRest
+from .worker_place import WorkerPlace
 
-LAG_LIMIT_MS = 100.0
 SPARE_SOCKETS = 20
 
 _log = structlog.get_logger("offhook.bridge")
@@ -42,6 +45,11 @@ class ServerState:
     tokens: StreamTokens
     rest: TwilioRest | None
     lag: LoopLag
+    totals: CallTotals
+    store: CallStore
+    place: WorkerPlace | None = None
+    """Where this process stands among several; None when it is the only one."""
+    capacity: Capacity = field(default_factory=Capacity)
     counters: Counter[str] = field(default_factory=Counter)
     sockets: set[MediaSocket] = field(default_factory=set)
     """Every open stream, also of those that have not said whose they are."""
@@ -56,15 +64,25 @@ class ServerState:
         *,
         rest: TwilioRest | None = None,
         wall_time: Callable[[], float] = time.time,
+        watchdog: bool = False,
+        store: CallStore | None = None,
+        place: WorkerPlace | None = None,
     ) -> ServerState:
         """Wire the parts; `rest` replaces what credentials in the settings would make.
+
+        With `watchdog` a thread names what holds the loop up; the clock must be the real one then.
+        One of several workers is told its `place`, and the `store` that they share.
 
         Raises ConfigError for settings that contradict each other.
         """
         token = settings.twilio_auth_token
         if rest is None and token is not None and settings.twilio_account_sid is not None:
             rest = SdkRest(settings.twilio_account_sid, token)
-        key = derive_key(None if token is None else token.get_secret_value())
+        totals = CallTotals()
+        if token is None and place is not None:
+            key = place.token_key
+        else:
+            key = derive_key(None if token is None else token.get_secret_value())
         return cls(
             settings=settings,
             factory=factory,
@@ -75,10 +93,14 @@ class ServerState:
                 max_calls=settings.max_calls,
                 max_call_s=settings.max_call_s,
                 wall_time=wall_time,
+                observe=totals.observe,
             ),
             tokens=StreamTokens(key, wall_time),
             rest=rest,
-            lag=LoopLag(clock),
+            lag=LoopLag(clock, watchdog=watchdog),
+            totals=totals,
+            store=store or MemoryStore(settings.max_calls, wall_time),
+            place=place,
         )
 
     def apply(self, rule: Rule, *, warn: bool = False, **fields: object) -> None:
@@ -92,19 +114,41 @@ class ServerState:
         """More sockets are open than calls could need."""
         return len(self.sockets) >= 2 * self.settings.max_calls + SPARE_SOCKETS
 
-    def not_ready(self) -> list[str]:
-        """Why no further call should come here; empty when it may."""
-        reasons = []
-        if not self.factory.ready:
-            reasons.append("the speech models are not loaded yet")
-        if self.draining:
-            reasons.append("the server is being shut down")
+    @property
+    def address(self) -> str:
+        """Where siblings reach this worker; empty when there are none."""
+        return "" if self.place is None else self.place.address
+
+    async def full(self) -> bool:
+        """No further call is taken, by any worker. Without the store, what is known here counts."""
         if self.registry.full:
-            reasons.append("as many calls as allowed are live")
-        lag = self.lag.reading()
-        if lag.p99_ms > LAG_LIMIT_MS:
-            reasons.append(f"the event loop is {lag.p99_ms:.0f} ms late (p99 of 5 s)")
-        return reasons
+            return True
+        try:
+            return await self.store.live_count() >= self.settings.max_calls
+        except StoreUnavailable:
+            return False
+
+    async def shortages(self) -> tuple[Shortage, ...]:
+        """Why no further call should come here; empty when it may."""
+        return self._shortages(full=await self.full())
+
+    def shortages_here(self) -> tuple[Shortage, ...]:
+        """The same, but for the calls that other workers hold."""
+        return self._shortages(full=self.registry.full)
+
+    def _shortages(self, *, full: bool) -> tuple[Shortage, ...]:
+        return self.capacity.shortages(
+            self.lag.reading(),
+            ready=self.factory.ready,
+            draining=self.draining,
+            full=full,
+            live=bool(self.registry.live()),
+        )
+
+    @property
+    def overloaded(self) -> bool:
+        """The loop is too late for the calls that are live."""
+        return self.capacity.overloaded(self.lag.reading(), live=bool(self.registry.live()))
 
 
 STATE = web.AppKey("state", ServerState)

@@ -6,6 +6,7 @@ __all__ = ["routes"]
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -15,10 +16,13 @@ from offhook.pipeline.log_fields import masked_number
 
 from . import http_rules
 from .admission import read_form, trust_fault
+from .call_store import StoreUnavailable
+from .capacity import Shortage
+from .forwarding import passed_on
 from .http_rules import refuse
-from .media_session import ASSISTANT_PARAMETER, TOKEN_PARAMETER
 from .rules import Rule
 from .server_state import STATE, ServerState
+from .stream_gate import ASSISTANT_PARAMETER, TOKEN_PARAMETER
 from .trust import Audience, stream_origin
 from .twilio import twiml
 
@@ -30,27 +34,35 @@ _FINAL_STATUSES = frozenset({"completed", "busy", "failed", "no-answer", "cancel
 _BUSY = "Sorry, all our lines are busy. Please call again in a few minutes. Goodbye."
 _UNAVAILABLE = "Sorry, this line cannot take calls right now. Please call again in a minute. Goodbye."
 _FAILED = "Sorry, something went wrong on our side. Please call again. Goodbye."
+_APOLOGIES: Mapping[Shortage, tuple[Rule, str]] = {
+    Shortage.NOT_READY: (http_rules.SPOKEN_NOT_READY, _UNAVAILABLE),
+    Shortage.DRAINING: (http_rules.SPOKEN_NOT_READY, _UNAVAILABLE),
+    Shortage.AT_CAPACITY: (http_rules.SPOKEN_AT_CAPACITY, _BUSY),
+    Shortage.OVERLOADED: (http_rules.SPOKEN_OVERLOADED, _BUSY),
+}
 
 _log = structlog.get_logger("offhook.bridge")
 
 Form = Mapping[str, str]
-Answer = Callable[[web.Request, ServerState, Form], web.Response]
+Answer = Callable[[web.Request, ServerState, Form], Awaitable[web.Response]]
 
 
 def routes() -> list[web.RouteDef]:
     """The webhooks; each is POSTed as a form."""
     return [
         web.post("/voice/inbound", _webhook(_inbound)),
-        web.post("/voice/after", _webhook(_after)),
-        web.post("/voice/status", _webhook(_status)),
+        web.post("/voice/after", _webhook(_after, for_owner=True)),
+        web.post("/voice/status", _webhook(_status, for_owner=True)),
         web.post("/voice/stream-status", _webhook(_stream_status)),
     ]
 
 
-def _webhook(answer: Answer) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """Let only trusted and readable forms of a call through."""
+def _webhook(
+    answer: Answer, *, for_owner: bool = False
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """Let only trusted and readable forms of a call through, some to the worker that holds the call."""
 
-    async def serve(request: web.Request) -> web.Response:
+    async def serve(request: web.Request) -> web.StreamResponse:
         fields = await read_form(request)
         if isinstance(fields, Rule):
             return refuse(request, fields)
@@ -60,12 +72,19 @@ def _webhook(answer: Answer) -> Callable[[web.Request], Awaitable[web.Response]]
         form = {name: values[0] for name, values in fields.items()}
         if not _CALL_SID.fullmatch(form.get("CallSid", "")):
             return refuse(request, http_rules.BAD_FORM)
-        return answer(request, request.config_dict[STATE], form)
+        if for_owner:
+            elsewhere = await passed_on(request, form["CallSid"])
+            if isinstance(elsewhere, Rule):
+                # The carrier must be told something: what is known without the owner.
+                request.config_dict[STATE].apply(elsewhere, path=request.path, call_sid=form["CallSid"])
+            elif elsewhere is not None:
+                return elsewhere
+        return await answer(request, request.config_dict[STATE], form)
 
     return serve
 
 
-def _inbound(request: web.Request, state: ServerState, form: Form) -> web.Response:
+async def _inbound(request: web.Request, state: ServerState, form: Form) -> web.Response:
     call_sid = form["CallSid"]
     _log.info(
         "webhook.inbound",
@@ -76,10 +95,8 @@ def _inbound(request: web.Request, state: ServerState, form: Form) -> web.Respon
     assistant = request.query.get("assistant", "")
     if assistant and not _ASSISTANT_NAME.fullmatch(assistant):
         return _apologise(state, http_rules.SPOKEN_BAD_ASSISTANT, _UNAVAILABLE, call_sid)
-    if not state.factory.ready or state.draining:
-        return _apologise(state, http_rules.SPOKEN_NOT_READY, _UNAVAILABLE, call_sid)
-    if state.registry.full:
-        return _apologise(state, http_rules.SPOKEN_AT_CAPACITY, _BUSY, call_sid)
+    if shortages := await state.shortages():
+        return _apologise(state, *_APOLOGIES[shortages[0]], call_sid)
     stream, pages = _addresses(request, state)
     return _xml(
         twiml.connect_stream(
@@ -96,13 +113,13 @@ def _inbound(request: web.Request, state: ServerState, form: Form) -> web.Respon
     )
 
 
-def _after(request: web.Request, state: ServerState, form: Form) -> web.Response:
+async def _after(request: web.Request, state: ServerState, form: Form) -> web.Response:
     """What follows the stream: the outcome that the conversation stored says."""
     del request
     entry = state.registry.get(form["CallSid"])
     if entry is not None:
         entry.followed_up.set()
-    outcome: Mapping[str, Any] = (entry and entry.outcome) or {}
+    outcome = await _outcome(state, form["CallSid"])
     status = outcome.get("status", "unknown")
     _log.info("webhook.after", call_sid=form["CallSid"], outcome=status)
     number = str(outcome.get("number", ""))
@@ -113,7 +130,19 @@ def _after(request: web.Request, state: ServerState, form: Form) -> web.Response
     return _xml(twiml.hangup())
 
 
-def _status(request: web.Request, state: ServerState, form: Form) -> web.Response:
+async def _outcome(state: ServerState, call_sid: str) -> Mapping[str, Any]:
+    """How the call ended; the store knows it of calls whose worker is gone."""
+    entry = state.registry.get(call_sid)
+    outcome = None if entry is None else entry.outcome
+    if state.place is not None:
+        with suppress(StoreUnavailable):
+            stored = await state.store.find(call_sid)
+            if stored is not None and stored.owner != state.address:
+                outcome = stored.outcome
+    return outcome or {}
+
+
+async def _status(request: web.Request, state: ServerState, form: Form) -> web.Response:
     """How the call itself goes: ringing, in-progress, completed."""
     del request
     state.counters["call_status"] += 1
@@ -125,7 +154,7 @@ def _status(request: web.Request, state: ServerState, form: Form) -> web.Respons
     return web.Response(status=204)
 
 
-def _stream_status(request: web.Request, state: ServerState, form: Form) -> web.Response:
+async def _stream_status(request: web.Request, state: ServerState, form: Form) -> web.Response:
     """How the stream goes; the only place where Twilio tells of a handshake that failed."""
     del request
     event = _short(form.get("StreamEvent"))

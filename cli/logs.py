@@ -26,7 +26,8 @@ def configure_logs(level: int = logging.INFO) -> None:
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        # Each line in one write: several workers share the file, and their lines must not mix.
+        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
     # Notes of every connection and request would stand beside our own, some with the names of voices.

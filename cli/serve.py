@@ -23,6 +23,10 @@ def serve(
         int | None,
         typer.Option(help="The one port of webhook and stream (PORT; default 8080)."),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Processes that share the port (OFFHOOK_WORKERS; default 1)."),
+    ] = None,
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Serve requests that nobody signed, from anywhere.")
     ] = False,
@@ -35,25 +39,24 @@ def serve(
     from offhook.config.errors import OffhookError
     from offhook.config.settings import load_settings, with_options
 
+    from .event_loop import loop_factory
     from .logs import configure_logs
 
     configure_logs()
-    given = {"host": host, "port": port, "insecure": insecure or None}
+    given = {"host": host, "port": port, "workers": workers, "insecure": insecure or None}
     try:
         settings = with_options(load_settings(), given)
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(run_server(settings, assistant, assistants))
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            if settings.workers == 1:
+                runner.run(run_server(settings, assistant, assistants))
+            else:
+                from offhook.bridge.supervisor import supervise
+
+                from .worker import work
+
+                runner.run(supervise(settings, assistant, assistants, work))
     except (OffhookError, OSError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
-
-
-def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
-    """uvloop's loop where it is installed: a fifth less CPU for the same calls."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.Loop

@@ -76,8 +76,10 @@ class Settings(BaseSettings):
     """The store that several hosts share; secret, for it may hold a password."""
     require_stream_token: bool = False
     """Serve only media streams that carry a token from our own webhook."""
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes that share the port; each loads its own models."""
     max_calls: Annotated[int, Field(ge=1, le=100_000)] = 20
-    """Calls at a time; more are refused."""
+    """Calls at a time, of all workers together; more are refused."""
     max_call_s: Annotated[float, Field(ge=10, le=86_400)] = 14_400
     """The longest call, in seconds, whatever the assistant allows."""
     insecure: bool = False
@@ -122,6 +124,7 @@ _VARIABLES = (
     Variable("webhook_secret", ("WEBHOOK_SECRET", "VAPI_SERVER_SECRET")),
     Variable("redis_url", ("REDIS_URL",)),
     Variable("require_stream_token", ("OFFHOOK_REQUIRE_STREAM_TOKEN",)),
+    Variable("workers", ("OFFHOOK_WORKERS",)),
     Variable("max_calls", ("OFFHOOK_MAX_CALLS",)),
     Variable("max_call_s", ("OFFHOOK_MAX_CALL_S",)),
     Variable("insecure", ("OFFHOOK_INSECURE",)),
@@ -138,6 +141,7 @@ _FIXES = {
     "deepgram_base_url": "Write it as https://api.eu.deepgram.com.",
     "elevenlabs_base_url": "Write it as https://api.eu.residency.elevenlabs.io.",
     "webhook_url": "Write it as https://example.com/events.",
+    "workers": "Write a whole number from 1 to 64.",
     "max_calls": "Write a whole number from 1.",
     "max_call_s": "Write seconds, from 10 to 86400.",
     "require_stream_token": "Write true or false.",

@@ -67,7 +67,7 @@ class Dialect:
     # ------------------------------------------------------------ receiving
 
     def receive(self, text: str | bytes) -> tuple[StreamEvent, ...]:
-        """Read one message. Raises ProtocolError where the stream must end."""
+        """Read one message (bytes are UTF-8). Raises ProtocolError where the stream must end."""
         if len(text) > rules.MAX_MESSAGE_BYTES:
             raise self._end(rules.OVERSIZED)
         try:

@@ -22,10 +22,11 @@ from bridge_rig import (
 )
 from structlog.testing import capture_logs
 
-from offhook.bridge.media_session import END_WITHIN_S, RULES, START_WITHIN_S, MediaSession
+from offhook.bridge.media_session import END_WITHIN_S, START_WITHIN_S, MediaSession
 from offhook.bridge.media_socket import CONNECTION_LOST
 from offhook.bridge.registry import HANG_UP_GRACE_S, CallStatus
 from offhook.bridge.server_state import ServerState
+from offhook.bridge.stream_rules import RULES
 from offhook.bridge.twilio.dialect import Dialect
 from offhook.bridge.twilio.line import TwilioLine
 
@@ -61,7 +62,7 @@ class Stream:
 
     async def say(self, *messages: str) -> None:
         for text in messages:
-            self.session.message_received(text)
+            self.session.message_received(text.encode())
         await asyncio.sleep(0.01)
 
     async def begin(self, **parameters: str) -> None:
@@ -149,7 +150,11 @@ async def test_a_bad_token_is_refused_before_anything_is_made(rule: str, token: 
     house = House()
     tokens = house.state.tokens
     made = {"of another call": tokens.mint("CA2"), "used": tokens.mint(CALL_SID)}
-    assert tokens.redeem(made["used"], CALL_SID) is None
+    first = house.stream()
+    await first.begin(token=made["used"])
+    await first.say(stop())
+    await first.task
+    house.factory.asked.clear()
     stream = house.stream()
     await stream.begin(token=made.get(token, token))
     await stream.task
@@ -173,6 +178,28 @@ async def test_nobody_is_served_before_the_models_are_loaded() -> None:
     await stream.begin()
     await stream.task
     assert stream.socket.closed == (1013, "not_ready")
+
+
+async def test_an_overloaded_server_refuses_streams_that_its_webhook_did_not_promise() -> None:
+    house = House()
+    live = house.stream()
+    await live.begin()
+    house.state.lag._late_s.extend([0.2, 0.2])
+    stranger = house.stream()
+    await stranger.say(connected(), start("CA-stranger"))
+    await stranger.task
+    assert stranger.socket.closed == (1013, "overloaded")
+    assert house.state.counters["overloaded"] == 1
+    promised = house.stream()
+    token = house.state.tokens.mint("CA-promised")
+    await promised.say(connected(), start("CA-promised", {"token": token}))
+    await live.say(media(1, b"abc"))
+    assert house.factory.calls[0].heard == [(b"abc", 155)], "a live call goes on"
+    assert len(house.factory.calls) == 2
+    for stream in (live, promised):
+        assert stream.socket.open
+        await stream.say(stop())
+        await stream.task
 
 
 async def test_one_call_too_many_is_refused_and_the_others_go_on() -> None:

@@ -80,8 +80,8 @@ class Peer:
     def _lost(self, exc: Exception | None) -> None:
         self.lost += 1
 
-    def message_received(self, text: str) -> None:
-        self.received.append(text)
+    def message_received(self, text: bytes) -> None:
+        self.received.append(text.decode())
 
     def socket_ended(self, rule: Rule) -> None:
         self.ends.append(rule)

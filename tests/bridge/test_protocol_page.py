@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from offhook.bridge import http_rules, media_session, media_socket
+from offhook.bridge import http_rules, media_socket, stream_rules
 from offhook.bridge.rules import Outcome, Rule
 from offhook.bridge.twilio import rules as dialect_rules
 from offhook.bridge.twilio.messages import KINDS
@@ -17,7 +17,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="
 SECTIONS = {
     "Messages": dialect_rules.RULES,
     "The socket": media_socket.RULES,
-    "The stream": media_session.RULES,
+    "The stream": stream_rules.RULES,
     "HTTP": http_rules.RULES,
 }
 

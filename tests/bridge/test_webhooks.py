@@ -16,6 +16,7 @@ from yarl import URL
 from offhook.bridge.registry import CallEntry
 from offhook.bridge.server import create_app
 from offhook.bridge.server_state import STATE, ServerState
+from offhook.bridge.stream_token import Ticket
 from offhook.bridge.twilio.signature import signature
 
 FORM = {"CallSid": CALL_SID, "From": "+15550100267", "To": "+15550100999", "CallStatus": "ringing"}
@@ -74,7 +75,7 @@ async def test_a_call_is_connected_to_the_stream() -> None:
         parameters = {item.attrib["name"]: item.attrib["value"] for item in stream}
         assert parameters.keys() == {"token", "assistant", "from", "to"}
         assert (parameters["assistant"], parameters["from"]) == ("demo", "+15550100267")
-        assert house.state.tokens.redeem(parameters["token"], CALL_SID) is None
+        assert isinstance(house.state.tokens.read(parameters["token"], CALL_SID), Ticket)
 
 
 async def test_behind_a_public_address_everything_is_named_by_it() -> None:
@@ -292,9 +293,26 @@ async def test_health_says_whether_calls_may_come_and_why_not() -> None:
             assert answer.status == 200
 
 
-async def test_a_late_loop_is_not_ready() -> None:
+async def test_a_loop_that_is_late_for_the_calls_it_has_is_not_ready() -> None:
     async with bridge() as house:
+        house.live_call()
         house.state.lag._late_s.extend([0.2] * 50)
         async with house.client.get("/readyz") as answer:
             assert answer.status == 503
             assert "event loop" in await answer.text()
+
+
+async def test_an_overloaded_server_apologises_and_takes_calls_again_when_it_is_well() -> None:
+    async with bridge() as house:
+        live = house.live_call("CA-live")
+        house.state.lag._late_s.extend([0.2, 0.2])
+        assert verbs(await house.twiml("/voice/inbound")) == ["Say", "Hangup"]
+        assert house.state.counters["spoken_overloaded"] == 1
+        assert house.state.registry.live() == (live,), "live calls are not touched"
+        async with house.client.get("/readyz") as answer:
+            assert answer.status == 503
+        house.state.lag._late_s.extend([0.07, 0.07])
+        house.state.lag._late_s.extend([0.0] * 96)
+        assert verbs(await house.twiml("/voice/inbound")) == ["Say", "Hangup"], "not well enough"
+        house.state.lag._late_s.extend([0.0] * 100)
+        assert verbs(await house.twiml("/voice/inbound")) == ["Connect"]

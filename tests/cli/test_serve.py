@@ -41,6 +41,7 @@ def run(*arguments: str, **environ: str) -> tuple[int, str]:
         (("--port", "99999"), "options: --port: must be less than or equal to 65535."),
         (("--port", "-1"), "options: --port: must be greater than or equal to 0."),
         (("--host", ""), "options: --host: "),
+        (("--workers", "0"), "options: --workers: must be greater than or equal to 1. Write a whole number"),
         (("--assistants", "nope"), "nope: is not there. Name a folder of assistant files."),
     ],
 )
@@ -51,10 +52,21 @@ def test_an_option_that_cannot_be_used_stops_the_start(arguments: tuple[str, ...
 
 
 @pytest.mark.realtime
-def test_a_port_that_is_taken_is_one_sentence_with_its_mend() -> None:
+def test_what_no_worker_can_be_served_with_is_told_once(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(VENDORS)
+    code, output = run("serve", "--assistant", str(file), "--port", "0", "--workers", "2")
+    assert code == 2
+    assert output.count("DEEPGRAM_API_KEY is not set") == 1
+    assert "Traceback" not in output
+
+
+@pytest.mark.realtime
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_port_that_is_taken_is_one_sentence_with_its_mend(workers: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        code, output = run("serve", "--port", str(port))
+        code, output = run("serve", "--port", str(port), "--workers", workers)
     assert code == 2
     assert output.strip().endswith(
         f"server: 127.0.0.1:{port}: cannot be listened on: Address already in use. "

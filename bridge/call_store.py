@@ -1,0 +1,178 @@
+"""What the workers of one server know together: used tokens, who holds which call, how calls ended.
+
+The store is a directory, and never an owner: a call belongs to the worker that has its socket. Nothing
+on the way of the audio asks it; a stream asks it once, at its start.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ENDED_FOR_S",
+    "ENDED_LIMIT",
+    "CallStore",
+    "Claim",
+    "MemoryStore",
+    "StoreUnavailable",
+    "StoredCall",
+]
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from offhook.config.errors import OffhookError, Refused
+
+from .stream_token import Ticket
+
+TICKET_LIMIT = 10_000
+"""Used tickets that are remembered; beyond, none is taken."""
+ENDED_LIMIT = 10_000
+ENDED_FOR_S = 3_600.0
+
+
+class StoreUnavailable(OffhookError):
+    """The store did not answer in its time, or is broken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A worker wants to hold a call, on a stream that has just begun."""
+
+    call_sid: str
+    owner: str
+    """The worker's private address."""
+    stream: str
+    """A name that no other stream has."""
+    ticket: Ticket | None = None
+    """What the stream's token said; only with one may a stream replace another."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCall:
+    """What is known of a call: its newest stream, and what came of it."""
+
+    call_sid: str
+    owner: str
+    stream: str
+    live: bool = True
+    outcome: Mapping[str, Any] | None = None
+    """What the conversation decided at its end, if it came to one."""
+
+
+class CallStore(Protocol):
+    """The workers' common memory. Every operation has a bound in time, and raises StoreUnavailable."""
+
+    @property
+    def immediate(self) -> bool:
+        """No operation ever waits, so its coroutine can be run to its end within a callback."""
+
+    async def claim(self, claim: Claim) -> StoredCall | None:
+        """Use the ticket up, and enter the stream as the call's newest; returns the live one it replaces.
+
+        Raises Refused: "token_reused", "token_uncheckable", "duplicate_call" (a live call, and no ticket)
+        or "at_capacity" (as many calls as allowed, of all workers together).
+        """
+
+    async def end(self, claim: Claim, outcome: Mapping[str, Any] | None) -> None:
+        """The stream is over; without effect when a newer one replaced it."""
+
+    async def find(self, call_sid: str) -> StoredCall | None:
+        """Look a call up; ended ones are kept for an hour."""
+
+    async def live_count(self) -> int:
+        """Count the live calls of all workers."""
+
+    async def join(self, address: str, name: str) -> None:
+        """A worker can be reached from now on."""
+
+    async def workers(self) -> Mapping[str, str]:
+        """The names of the workers that can be reached, by address."""
+
+    async def abandon(self, address: str) -> None:
+        """A worker is gone, and the calls it still held are over."""
+
+
+class MemoryStore:
+    """The store of a process that has no siblings."""
+
+    immediate = True
+
+    def __init__(
+        self, max_calls: int, wall_time: Callable[[], float] = time.time, ticket_limit: int = TICKET_LIMIT
+    ) -> None:
+        """`wall_time` gives Unix seconds, the clock of the tickets."""
+        self._max_calls = max_calls
+        self._wall_time = wall_time
+        self._ticket_limit = ticket_limit
+        self._used: OrderedDict[bytes, int] = OrderedDict()
+        self._live: dict[str, StoredCall] = {}
+        self._ended: OrderedDict[str, tuple[float, StoredCall]] = OrderedDict()
+        self._workers: dict[str, str] = {}
+
+    async def claim(self, claim: Claim) -> StoredCall | None:
+        """Use the ticket up, and enter the stream; raises Refused."""
+        if claim.ticket is not None:
+            self._use(claim.ticket)
+        before = self._live.get(claim.call_sid)
+        if before is not None and claim.ticket is None:
+            raise Refused("duplicate_call", 409)
+        if before is None and len(self._live) >= self._max_calls:
+            raise Refused("at_capacity", 503)
+        self._ended.pop(claim.call_sid, None)
+        self._live[claim.call_sid] = StoredCall(claim.call_sid, claim.owner, claim.stream)
+        return before
+
+    async def end(self, claim: Claim, outcome: Mapping[str, Any] | None) -> None:
+        """The stream is over."""
+        call = self._live.get(claim.call_sid)
+        if call is not None and call.stream == claim.stream:
+            self._bury(call, outcome)
+
+    async def find(self, call_sid: str) -> StoredCall | None:
+        """Look a call up."""
+        self._forget_old()
+        ended = self._ended.get(call_sid)
+        return self._live.get(call_sid) or (ended and ended[1])
+
+    async def live_count(self) -> int:
+        """Count the live calls."""
+        return len(self._live)
+
+    async def join(self, address: str, name: str) -> None:
+        """A worker can be reached from now on."""
+        self._workers[address] = name
+
+    async def workers(self) -> Mapping[str, str]:
+        """The names of the workers that can be reached, by address."""
+        return dict(self._workers)
+
+    async def abandon(self, address: str) -> None:
+        """A worker is gone, and the calls it still held are over."""
+        self._workers.pop(address, None)
+        for call in [call for call in self._live.values() if call.owner == address]:
+            self._bury(call, None)
+
+    def _use(self, ticket: Ticket) -> None:
+        now = self._wall_time()
+        while self._used and next(iter(self._used.values())) <= now:
+            self._used.popitem(last=False)
+        if ticket.nonce in self._used:
+            raise Refused("token_reused")
+        if len(self._used) >= self._ticket_limit:
+            raise Refused("token_uncheckable", 503)
+        self._used[ticket.nonce] = ticket.expires_at
+
+    def _bury(self, call: StoredCall, outcome: Mapping[str, Any] | None) -> None:
+        del self._live[call.call_sid]
+        self._ended[call.call_sid] = self._wall_time(), replace(call, live=False, outcome=outcome)
+        self._forget_old()
+
+    def _forget_old(self) -> None:
+        oldest = self._wall_time() - ENDED_FOR_S
+        while self._ended:
+            ended_at, call = next(iter(self._ended.values()))
+            if ended_at >= oldest and len(self._ended) <= ENDED_LIMIT:
+                return
+            del self._ended[call.call_sid]
