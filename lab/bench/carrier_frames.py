@@ -6,9 +6,8 @@ Layout: RFC 6455, section 5.2; messages: Twilio Media Streams documentation, "We
 
 from __future__ import annotations
 
-__all__ = ["CLOSE", "PING", "TEXT", "client_frame", "pong_frame", "read_frames"]
+__all__ = ["CLOSE", "PING", "TEXT", "client_frame", "pong_frame", "split_frames"]
 
-from collections.abc import Iterator
 from struct import Struct
 
 TEXT = 0x1
@@ -36,20 +35,21 @@ def pong_frame(payload: bytes) -> bytes:
     return bytes((_FINAL | PONG, _MASKED | len(payload))) + _MASK + payload
 
 
-def read_frames(buffer: bytearray) -> Iterator[tuple[int, bytes]]:
-    """Take every complete frame of a server's out of the buffer; yields (opcode, payload)."""
-    at = 0
-    while len(buffer) - at >= 2:
-        length = buffer[at + 1] & 0x7F
+def split_frames(data: bytes) -> tuple[list[tuple[int, bytes]], bytes]:
+    """Every complete frame of a server's in these bytes, as (opcode, payload), and the bytes behind them."""
+    frames = []
+    at, end = 0, len(data)
+    while end - at >= 2:
+        length = data[at + 1]
         begin = at + 2
         if length >= 126:
             size = 2 if length == 126 else 8
-            if len(buffer) < begin + size:
+            if end < begin + size:
                 break
-            length = int.from_bytes(buffer[begin : begin + size], "big")
+            length = int.from_bytes(data[begin : begin + size], "big")
             begin += size
-        if len(buffer) < begin + length:
+        if end < begin + length:
             break
-        yield buffer[at] & 0x0F, bytes(buffer[begin : begin + length])
+        frames.append((data[at] & 0x0F, data[begin : begin + length]))
         at = begin + length
-    del buffer[:at]
+    return frames, data[at:]

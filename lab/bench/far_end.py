@@ -10,60 +10,40 @@ Messages: Twilio Media Streams documentation, "WebSocket messages".
 
 from __future__ import annotations
 
-__all__ = ["CallerSound", "FarEnd", "LoadFigures"]
+__all__ = ["CallerSound", "FarEnd"]
 
 import json
 from binascii import a2b_base64, b2a_base64
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from offhook.codecs import g711
 
 from .carrier_frames import CLOSE, PING, TEXT, client_frame, pong_frame
-from .histogram import DelayHistogram
-from .plan import Window
+from .load_figures import NS_PER_BYTE, LoadFigures
+from .own_sound import Walk
+from .own_voice_check import OwnVoiceCheck
+from .plan import INTERRUPT_EVERY_NS, STAMPED_EVERY, Window
 from .stamp import STAMP_BYTES, read_stamp, stamp
 
 FRAME_NS = 20_000_000
-NS_PER_BYTE = 125_000
-INTERRUPT_EVERY_NS = 5_000_000_000
 KEY_AFTER_NS = 300_000_000
 """The agent was silent for so long: it has finished."""
+AHEAD_NS = 2_000_000_000
+GIVE_UP_NS = 5_000_000_000
+"""An agent that fell silent in the middle of a reply for so long does not go on."""
 KEY_AFTER_CLEAR_NS = 3_000_000_000
 """After an interruption the agent answers by itself; a key is only for when it does not."""
 _STAMP_DIGITS = STAMP_BYTES * 4 // 3
 _QUIET_TAIL = bytes([g711.SILENCE]) * 4
 
 
-@dataclass(slots=True)
-class LoadFigures:
-    """What the far ends of all calls found out; one value is shared by all of them."""
-
-    out_delay: DelayHistogram = field(default_factory=DelayHistogram)
-    """From the bridge's write to the far end."""
-    fell_silent: DelayHistogram = field(default_factory=DelayHistogram)
-    """From a caller's first sound to the `clear` at the far end."""
-    lateness: DelayHistogram = field(default_factory=DelayHistogram)
-    """How late the generator itself was."""
-    frames_sent: int = 0
-    """In the whole run."""
-    bytes_in_window: int = 0
-    underruns: int = 0
-    underrun_ns: int = 0
-    interruptions: int = 0
-    answered_interruptions: int = 0
-    lost_calls: int = 0
-    cpu_share: float = 0.0
-    """Of one core, of the generator."""
-
-
 class CallerSound:
-    """The audio behind a stamp, base64, shared by all calls."""
+    """The callers' blocks of noise and of speech, base64."""
 
     def __init__(self, noise: Sequence[bytes], speech: Sequence[bytes]) -> None:
-        self.noise = _as_text(noise)
-        self.speech = _as_text(speech)
+        self.noise = [b2a_base64(block, newline=False) for block in noise]
+        self.speech = [b2a_base64(block, newline=False) for block in speech]
 
 
 class FarEnd:
@@ -75,22 +55,28 @@ class FarEnd:
         sound: CallerSound,
         figures: LoadFigures,
         *,
-        interrupts: bool = False,
+        interrupts_at_ns: int | None = None,
+        voice: OwnVoiceCheck | None = None,
+        parameters: Mapping[str, str] | None = None,
     ) -> None:
         self._number = number
         self._sound = sound
         self._figures = figures
+        self._voice = voice
+        self._parameters = parameters or {}
+        self._walk = Walk.of(number)
         self._window: Window | None = None
         self._stream_sid = f"MZ{number:032x}".encode()
         self._frames = 0
         self._sequence = 1
+        self._tail = b'"},"streamSid":"%b"}' % self._stream_sid
         self._spoken_at = 0
         """Index of the next frame of speech; beyond its end the caller is silent."""
         self._next_speech_ns: int | None = None
-        self._interrupts = interrupts
+        self._interrupts_at_ns = interrupts_at_ns
         self._waiting_for_clear_ns: int | None = None
         self._played_until_ns = 0
-        self._tail = b""
+        self._last_heard = b""
         """The last few bytes of audio, from as many messages as it takes."""
         self._cut_short = False
         self._marks: deque[tuple[int, str]] = deque()
@@ -109,7 +95,7 @@ class FarEnd:
             "callSid": f"CA{self._number:032x}",
             "streamSid": self._stream_sid.decode(),
             "tracks": ["inbound"],
-            "customParameters": {},
+            "customParameters": dict(self._parameters),
             "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
         }
         self._spoken_at = len(self._sound.speech)
@@ -119,15 +105,21 @@ class FarEnd:
     def measure(self, window: Window) -> None:
         """Figures are wanted of this window; interruptions begin with it, spread over their period."""
         self._window = window
-        if self._interrupts:
-            self._next_speech_ns = window.begin_ns + self._number * 97_000_000 % INTERRUPT_EVERY_NS
+        if self._interrupts_at_ns is not None:
+            self._next_speech_ns = window.begin_ns + self._interrupts_at_ns
 
     def tick(self, now_ns: int) -> bytes:
         """The bytes of the next 20 ms: a frame of the caller's, marks that are due, keys."""
         out = self._caller_frame(now_ns)
         while self._marks and self._marks[0][0] <= now_ns:
             out += self._echo(self._marks.popleft()[1])
-        if not self._marks and now_ns >= self._key_ns and now_ns - self._played_until_ns > KEY_AFTER_NS:
+        silent_ns = now_ns - self._played_until_ns
+        if (
+            silent_ns > KEY_AFTER_NS
+            and not self._marks
+            and now_ns >= self._key_ns
+            and self._is_over(silent_ns)
+        ):
             self._key_ns = now_ns + KEY_AFTER_CLEAR_NS
             out += self._key("1") + self._key("#")
         return out
@@ -140,21 +132,15 @@ class FarEnd:
             audio = sound.speech[self._spoken_at]
             self._spoken_at += 1
         else:
-            audio = sound.noise[self._frames % len(sound.noise)]
-        self._frames += 1
+            audio = sound.noise[self._walk.block(self._frames) % len(sound.noise)]
+        self._frames = frames = self._frames + 1
         self._sequence += 1
         self._figures.frames_sent += 1
+        if frames % STAMPED_EVERY == 0:
+            audio = b2a_base64(stamp(now_ns), newline=False) + audio[_STAMP_DIGITS:]
         return client_frame(
             b'{"event":"media","sequenceNumber":"%d","media":{"track":"inbound","chunk":"%d",'
-            b'"timestamp":"%d","payload":"%b%b"},"streamSid":"%b"}'
-            % (
-                self._sequence,
-                self._frames,
-                self._frames * 20,
-                b2a_base64(stamp(now_ns), newline=False),
-                audio,
-                self._stream_sid,
-            )
+            b'"timestamp":"%d","payload":"%b%b' % (self._sequence, frames, frames * 20, audio, self._tail)
         )
 
     def _begin_speech(self, now_ns: int) -> None:
@@ -190,20 +176,37 @@ class FarEnd:
         figures = self._figures
         if self._measures(now_ns):
             figures.bytes_in_window += size
+            self._note_ahead(now_ns)
             sent_ns = read_stamp(a2b_base64(text[:_STAMP_DIGITS])) if size >= STAMP_BYTES else None
             if sent_ns is not None:
                 figures.out_delay.add(now_ns - sent_ns)
+        if self._voice is not None:
+            self._voice.took(text, size)
+        if self._cut_short and self._spoken_at < len(self._sound.speech):
+            figures.stale_messages += 1
         if now_ns > self._played_until_ns:
             self._note_gap(now_ns, now_ns)
             self._played_until_ns = now_ns
         self._played_until_ns += size * NS_PER_BYTE
-        self._tail = (self._tail + a2b_base64(text[-8:]))[-len(_QUIET_TAIL) :]
+        self._last_heard = (self._last_heard + a2b_base64(text[-8:]))[-len(_QUIET_TAIL) :]
         self._cut_short = False
         self.heard = True
 
+    def _note_ahead(self, now_ns: int) -> None:
+        window, ahead_ns = self._window, self._played_until_ns - now_ns
+        if window is None or ahead_ns <= 0:
+            return
+        if now_ns - window.begin_ns < AHEAD_NS:
+            self._figures.ahead_first.add(ahead_ns)
+        elif window.end_ns - now_ns < AHEAD_NS:
+            self._figures.ahead_last.add(ahead_ns)
+
     def _note_gap(self, until_ns: int, now_ns: int) -> None:
         """The queue ran dry: count it if that was to be heard."""
-        if not self.heard or self._cut_short or self._tail == _QUIET_TAIL or not self._measures(now_ns):
+        if not self.heard or self._cut_short or self._last_heard == _QUIET_TAIL:
+            return
+        self._figures.last_gap_ns = now_ns
+        if not self._measures(now_ns):
             return
         self._figures.underruns += 1
         self._figures.underrun_ns += until_ns - self._played_until_ns
@@ -237,6 +240,11 @@ class FarEnd:
 
     # ------------------------------------------------------------- details
 
+    def _is_over(self, silent_ns: int) -> bool:
+        """The agent has finished; one that is only late is left alone."""
+        finished = not self.heard or self._cut_short or self._last_heard == _QUIET_TAIL
+        return finished or silent_ns > GIVE_UP_NS
+
     def _measures(self, now_ns: int) -> bool:
         window = self._window
         return window is not None and window.begin_ns <= now_ns < window.end_ns
@@ -256,7 +264,3 @@ class FarEnd:
             event: body,
         }
         return client_frame(json.dumps(message).encode())
-
-
-def _as_text(frames: Sequence[bytes]) -> list[bytes]:
-    return [b2a_base64(frame[STAMP_BYTES:], newline=False) for frame in frames]

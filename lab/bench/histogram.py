@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["DelayHistogram"]
+__all__ = ["Delay", "DelayHistogram"]
 
 from array import array
+from collections.abc import Iterable
+from dataclasses import dataclass
+from operator import add
 
 BIN_NS = 10_000
 LONGEST_NS = 2_000_000_000
@@ -20,6 +23,16 @@ class DelayHistogram:
         self._bins = array("L", bytes(array("L").itemsize * (LONGEST_NS // BIN_NS)))
         self._count = 0
         self._max_ns = 0
+
+    @classmethod
+    def of_all(cls, histograms: Iterable[DelayHistogram]) -> DelayHistogram:
+        """All their delays in one."""
+        whole = cls()
+        for each in histograms:
+            whole._count += each._count
+            whole._max_ns = max(whole._max_ns, each._max_ns)
+            whole._bins = array("L", map(add, whole._bins, each._bins))
+        return whole
 
     @property
     def count(self) -> int:
@@ -47,3 +60,20 @@ class DelayHistogram:
             if count and seen >= rank:
                 return min((index + 1) * BIN_NS, self._max_ns) / 1e6
         return 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """How long something took, in milliseconds."""
+
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+
+    @classmethod
+    def of(cls, histogram: DelayHistogram) -> Delay:
+        """Sum a histogram up."""
+        return cls(histogram.quantile_ms(0.5), histogram.quantile_ms(0.99), histogram.max_ms)
+
+    def __str__(self) -> str:
+        return f"p50 {self.p50_ms:.2f}   p99 {self.p99_ms:.2f}   max {self.max_ms:.2f} ms"

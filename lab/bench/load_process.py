@@ -4,35 +4,32 @@ from __future__ import annotations
 
 __all__ = ["CallsUp", "Finished", "place_calls"]
 
+import gc
 import os
-import selectors
-import socket
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
-from websockets.client import ClientProtocol
-from websockets.uri import parse_uri
-
-from offhook.config.errors import OffhookError
-
-from .caller_sound import noise_frames, speech_frames
-from .carrier_frames import read_frames
-from .far_end import FRAME_NS, CallerSound, FarEnd, LoadFigures
-from .plan import BenchPlan, Failed, Window
+from .caller_sound import speech_frames
+from .far_end import FRAME_NS, CallerSound, FarEnd
+from .load_figures import LoadFigures
+from .load_sockets import Readable, Stream
+from .own_sound import caller_carpet, spoken_blocks
+from .own_voice_check import HeardBlocks, OwnVoiceCheck
+from .plan import BenchPlan, Failed, NotCarried, Window
 
 PHASES = 20
 """The calls' frames are spread evenly over this many ticks of a frame's time."""
 TICK_NS = FRAME_NS // PHASES
-CONNECT_EVERY_NS = 10_000_000
+CONNECT_EVERY_NS = 8_000_000
+CALLS_AT_ONCE = 4
+"""So many calls may be on their way to the first sound of their agent; then they wait for one another."""
+STUMBLE_NS, RECOVERY_NS = 100_000_000, 500_000_000
+CALM_WITHIN_NS = 30_000_000_000
 HEARD_WITHIN_S = 10.0
-HANDSHAKE_WITHIN_S = 5.0
 DRAIN_NS = 300_000_000
 """After the measurement nothing is sent for so long, so that all that is on its way arrives."""
-READ_BYTES = 65_536
-UNSENT_LIMIT_BYTES = 1_048_576
-NOISE_FRAMES = 50
 SPEECH_S = 1.2
 
 
@@ -48,66 +45,54 @@ class Finished:
     figures: LoadFigures
 
 
-class _Stream:
-    """A far end and its socket."""
-
-    def __init__(self, far_end: FarEnd, connection: socket.socket) -> None:
-        self.far_end = far_end
-        self.connection = connection
-        self.unsent = b""
-        self.buffer = bytearray()
-
-    def send(self, data: bytes) -> None:
-        """Write as much as goes; the rest waits. Raises OSError when the server is gone or takes nothing."""
-        data = self.unsent + data
-        try:
-            sent = self.connection.send(data)
-        except BlockingIOError:
-            sent = 0
-        self.unsent = data[sent:]
-        if len(self.unsent) > UNSENT_LIMIT_BYTES:
-            raise ConnectionAbortedError("the server takes no more")
-
-    def receive(self) -> None:
-        """Read what is there and answer it. Raises OSError when the server is gone."""
-        data = self.connection.recv(READ_BYTES)
-        now_ns = time.monotonic_ns()
-        if not data:
-            raise ConnectionResetError("the server closed the connection")
-        self.buffer += data
-        answers = b"".join(
-            self.far_end.received(opcode, payload, now_ns) for opcode, payload in read_frames(self.buffer)
-        )
-        if answers:
-            self.send(answers)
-
-
 class _Generator:
     """All calls of the process, on an absolute grid of ticks."""
 
     def __init__(self, plan: BenchPlan, port: int) -> None:
         self._plan = plan
         self._port = port
-        self._sound = CallerSound(noise_frames(NOISE_FRAMES), speech_frames(SPEECH_S))
+        self._sound = CallerSound(caller_carpet(), speech_frames(SPEECH_S))
+        self._spoken = HeardBlocks(spoken_blocks()[1] if plan.own_sound else ())
         self.figures = LoadFigures()
-        self._selector = selectors.DefaultSelector()
-        self._phases: list[list[_Stream]] = [[] for _ in range(PHASES)]
-        self._streams: list[_Stream] = []
+        self._readable = Readable()
+        self._phases: list[list[Stream]] = [[] for _ in range(PHASES)]
+        self._streams: list[Stream] = []
+        self._unheard: list[Stream] = []
         self._tick = 0
         self._next_ns = time.monotonic_ns()
         self._window: Window | None = None
         self._sending = True
 
     def connect_all(self) -> None:
-        """Place every call and wait until its agent was heard. Raises OffhookError or OSError."""
+        """Place every call, wait until its agent was heard, and warm up. Raises NotCarried or OSError."""
         for number in range(self._plan.calls):
             self._connect(number)
             self._run_for(CONNECT_EVERY_NS)
+            self._wait_for_all_but(CALLS_AT_ONCE)
+            # A server that stumbles over its newest calls is given time, so that they do not pile up.
+            self._wait_for_calm(STUMBLE_NS, RECOVERY_NS)
+        self._wait_for_all_but(0)
+        began_ns = time.monotonic_ns()
+        self._run_until(began_ns + round(self._plan.warm_up_s * 1e9))
+        self._wait_for_calm(round(self._plan.warm_up_s * 1e9), CALM_WITHIN_NS)
+        self.figures.calm_after_s = (time.monotonic_ns() - began_ns) / 1e9
+
+    def _wait_for_calm(self, calm_ns: int, within_ns: int) -> None:
+        """Go on until no far end has run dry for so long, or the time for that is over."""
+        until_ns = time.monotonic_ns() + within_ns
+        while time.monotonic_ns() - self.figures.last_gap_ns < calm_ns and time.monotonic_ns() < until_ns:
+            self._run_for(TICK_NS)
+
+    def _wait_for_all_but(self, count: int) -> None:
+        """Go on until no more than so many of the agents have still to be heard. Raises NotCarried."""
         deadline_ns = time.monotonic_ns() + round(HEARD_WITHIN_S * 1e9)
-        while not all(stream.far_end.heard for stream in self._streams):
+        while len(waiting := [it for it in self._unheard if not it.far_end.heard]) > count:
+            if self.figures.lost_calls:
+                raise NotCarried("the server refused a call, or ended it")
             if time.monotonic_ns() > deadline_ns:
-                raise OffhookError(f"not every agent was heard within {HEARD_WITHIN_S:g} s")
-            self._run_for(FRAME_NS)
+                raise NotCarried(f"not every agent was heard within {HEARD_WITHIN_S:g} s")
+            self._run_for(TICK_NS)
+        self._unheard = waiting
 
     def run_while_nothing_comes(self, orders: Connection) -> object:
         """Go on until the other end of `orders` says something; returns that."""
@@ -131,12 +116,15 @@ class _Generator:
         self._run_until(window.end_ns + DRAIN_NS)
 
     def _connect(self, number: int) -> None:
-        far_end = FarEnd(number, self._sound, self.figures, interrupts=number < self._plan.interrupting_calls)
-        stream = _Stream(far_end, _upgraded(self._port))
-        self._selector.register(stream.connection, selectors.EVENT_READ, stream)
+        plan, figures = self._plan, self.figures
+        voice = OwnVoiceCheck(number, self._spoken, figures.sound) if plan.own_sound else None
+        interrupts_at_ns = plan.interrupts_at_ns(number)
+        far_end = FarEnd(number, self._sound, figures, interrupts_at_ns=interrupts_at_ns, voice=voice)
+        stream = Stream(far_end, self._port)
+        self._readable.add(stream)
         self._streams.append(stream)
+        self._unheard.append(stream)
         self._phases[number % PHASES].append(stream)
-        stream.send(far_end.opening())
 
     def _run_for(self, duration_ns: int) -> None:
         self._run_until(time.monotonic_ns() + duration_ns)
@@ -146,8 +134,8 @@ class _Generator:
             while self._next_ns <= now_ns:
                 self._serve_phase(now_ns)
             wait_s = max(0, self._next_ns - time.monotonic_ns()) / 1e9
-            for key, _ in self._selector.select(wait_s):
-                self._guarded(key.data)
+            for stream in self._readable.wait(wait_s):
+                self._guarded(stream)
 
     def _serve_phase(self, now_ns: int) -> None:
         window = self._window
@@ -159,10 +147,11 @@ class _Generator:
         self._tick += 1
         self._next_ns += TICK_NS
 
-    def _guarded(self, stream: _Stream, *, tick: bool = False) -> None:
+    def _guarded(self, stream: Stream, *, tick: bool = False) -> None:
         try:
             if tick:
-                stream.send(stream.far_end.tick(time.monotonic_ns()))
+                if stream.upgraded:
+                    stream.send(stream.far_end.tick(time.monotonic_ns()))
             else:
                 stream.receive()
             lost = stream.far_end.ended
@@ -171,9 +160,9 @@ class _Generator:
         if lost:
             self._lose(stream)
 
-    def _lose(self, stream: _Stream) -> None:
+    def _lose(self, stream: Stream) -> None:
         self.figures.lost_calls += 1
-        self._selector.unregister(stream.connection)
+        self._readable.remove(stream)
         stream.connection.close()
         for phase in self._phases:
             if stream in phase:
@@ -183,7 +172,7 @@ class _Generator:
         """Hang all calls up."""
         for stream in self._streams:
             stream.connection.close()
-        self._selector.close()
+        self._readable.close()
 
 
 def place_calls(plan: BenchPlan, port: int, orders: Connection) -> None:
@@ -191,11 +180,14 @@ def place_calls(plan: BenchPlan, port: int, orders: Connection) -> None:
     if plan.cores is not None:
         os.sched_setaffinity(0, {plan.cores.load})
     generator = _Generator(plan, port)
+    # Nothing here is ever part of a cycle, and what is there already stays.
+    gc.disable()
     with suppress(EOFError, KeyboardInterrupt):
         try:
             generator.connect_all()
-        except (OffhookError, OSError) as error:
-            orders.send(Failed(f"the calls could not be placed: {error}"))
+        except (NotCarried, OSError) as error:
+            overloaded = isinstance(error, NotCarried)
+            orders.send(Failed(f"the calls could not be placed: {error}", overloaded))
             return
         orders.send(CallsUp())
         window = generator.run_while_nothing_comes(orders)
@@ -204,21 +196,3 @@ def place_calls(plan: BenchPlan, port: int, orders: Connection) -> None:
             orders.send(Finished(generator.figures))
             generator.run_while_nothing_comes(orders)
     generator.close()
-
-
-def _upgraded(port: int) -> socket.socket:
-    """A connection whose upgrade to the media stream was answered. Raises OffhookError or OSError."""
-    connection = socket.create_connection(("127.0.0.1", port), timeout=HANDSHAKE_WITHIN_S)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    protocol = ClientProtocol(parse_uri(f"ws://127.0.0.1:{port}/media"))
-    protocol.send_request(protocol.connect())
-    connection.sendall(b"".join(protocol.data_to_send()))
-    while not protocol.events_received() and protocol.handshake_exc is None:
-        data = connection.recv(READ_BYTES)
-        if not data:
-            raise OffhookError("the server closed the connection instead of upgrading it")
-        protocol.receive_data(data)
-    if protocol.handshake_exc is not None:
-        raise OffhookError(f"the server refused the media stream: {protocol.handshake_exc}")
-    connection.setblocking(False)
-    return connection

@@ -26,10 +26,16 @@ from offhook.pipeline.clock import Clock
 from offhook.pipeline.ports import CallControl, Line
 
 from .histogram import DelayHistogram
+from .own_sound import SoundCheck
+from .parts import PartFigures
+from .plan import STAMPED_EVERY
+from .runtime_probes import GcFigures
+from .setup_process import SETUP_CALLS_FROM
 from .stamp import STAMP_BYTES, read_stamp, stamp
 from .vendor_probes import VendorProbes
 
 LAG_EVERY_S = 0.01
+STAMPED_EVERY_MS = STAMPED_EVERY * 20
 SHORTEST_STAMPED = 160
 """Bytes: the rest of a reply may be shorter, and its silence is to be heard as such."""
 
@@ -54,9 +60,20 @@ class ServedFigures:
     """Bytes, before the first call."""
     resident_loaded: int = 0
     """Bytes, with all calls, at the end of the window."""
-    calls_at_end: int = 0
+    resident_at_begin: int = 0
+    """Bytes, with all calls, at the beginning of the window."""
+    collections: GcFigures = field(default_factory=GcFigures)
+    parts: PartFigures = field(default_factory=PartFigures)
+    stalls: int = 0
+    """Made on purpose."""
+    stalls_named: dict[str, int] = field(default_factory=dict)
+    """Stalls in the window as the bridge itself counted them: their kind, and the code that it blames."""
+    calls_of_workers: list[int] = field(default_factory=list)
+    """How many calls each process held at the end of the window."""
     bridge_underruns: int = 0
     """As the bridge itself counted them, over the whole run."""
+    sound: SoundCheck = field(default_factory=SoundCheck)
+    """Of the callers' audio, where every call has its own."""
     rules: dict[str, int] = field(default_factory=dict)
     """How often the bridge applied which of its rules."""
 
@@ -78,10 +95,11 @@ class ProbedCall:
         figures = self._figures
         figures.frames_received += 1
         if figures.measuring:
-            sent_ns = read_stamp(payload)
-            if sent_ns is not None:
-                figures.frames_in_window += 1
-                figures.in_delay.add(time.monotonic_ns() - sent_ns)
+            figures.frames_in_window += 1
+            if timestamp_ms % STAMPED_EVERY_MS == 0:
+                sent_ns = read_stamp(payload)
+                if sent_ns is not None:
+                    figures.in_delay.add(time.monotonic_ns() - sent_ns)
         self._call.audio(payload, timestamp_ms)
 
 
@@ -115,6 +133,8 @@ class ProbedFactory:
         self._figures = figures
         self._vendors = vendors
         self.logs: list[CallLog] = []
+        self.call = 0
+        """The number of the call that is made."""
 
     @property
     def ready(self) -> bool:
@@ -133,16 +153,18 @@ class ProbedFactory:
     ) -> LiveCall:
         """Make one. Raises what the real factory raises."""
         self.logs.append(log)
+        self.call = int(call_sid.removeprefix("CA"), 16)
         line, log = self._vendors.begin(line, log)
+        measured = self.call < SETUP_CALLS_FROM
         call = self._factory.create(
             call_sid=call_sid,
             assistant=assistant,
             variables=variables,
-            line=ProbedLine(line, self._figures),
+            line=ProbedLine(line, self._figures) if measured else line,
             log=log,
             control=control,
         )
-        return ProbedCall(call, self._figures)
+        return ProbedCall(call, self._figures) if measured else call
 
 
 class LagProbe:

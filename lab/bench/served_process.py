@@ -5,40 +5,42 @@ from __future__ import annotations
 __all__ = ["Finish", "Ready", "Served", "serve_calls"]
 
 import asyncio
-import gc
 import logging
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
-from functools import partial
 from multiprocessing.connection import Connection
 
 import structlog
 
+from offhook.bridge.allocator import use_one_arena
 from offhook.bridge.call_factory import ConversationFactory
+from offhook.bridge.garbage import GarbageRounds
 from offhook.bridge.pool_workers import PoolWorkers
 from offhook.bridge.server import Server
-from offhook.codecs.audio_format import MULAW_8K, PCM_16K, PCM_24K
-from offhook.config.assistant import Assistant, Model, Transcriber, Voice
+from offhook.bridge.sqlite_store import SqliteStore
+from offhook.config.assistant import Assistant
 from offhook.config.errors import OffhookError
 from offhook.config.settings import Settings
 from offhook.pipeline.call import Engines
 from offhook.pipeline.clock import LoopClock
-from offhook.pipeline.line_up import alone
-from offhook.pipeline.ports import VoiceActivity
 
-from ..scripted_engines import CueTranscriber, DeafVoiceActivity, TalkativeModel, ToneVoice
-from ..trials.engines import trial_engines
-from ..vendors.server import account_at
-from .plan import INTERRUPTION, BenchPlan, Failed, Window
+from .bench_engines import bench_assistant, bench_engines
+from .parts import PartSampler
+from .plan import BenchPlan, Failed, Window
 from .probes import LagProbe, ProbedFactory, ServedFigures, core_busy_s, resident_bytes
+from .runtime_probes import GcProbe, StallMaker
 from .vendor_probes import VendorFigures, VendorProbes
-from .vendor_process import KEY
+from .workers import Seat
 
 CALLS_GONE_WITHIN_S = 5.0
+STALL_EVERY_S = 5.0
+SETUP_ROOM_S = 12.0
+"""Further calls last no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +63,15 @@ class Served:
     vendors: VendorFigures
 
 
-def serve_calls(plan: BenchPlan, orders: Connection) -> None:
-    """The process: ready, then a Window and Finish from `orders`; ends on any further word."""
-    if plan.cores is not None:
-        os.sched_setaffinity(0, {plan.cores.server})
+def serve_calls(plan: BenchPlan, seat: Seat | None, orders: Connection) -> None:
+    """The process: ready, then a Window and Finish from `orders`; ends on any further word.
+
+    With a `seat` it is one of several workers behind one port.
+    """
+    core = seat.core if seat is not None else None if plan.cores is None else plan.cores.server
+    if core is not None:
+        os.sched_setaffinity(0, {core})
+    use_one_arena()  # as `offhook serve` does
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
@@ -72,7 +79,7 @@ def serve_calls(plan: BenchPlan, orders: Connection) -> None:
     )
     try:
         with asyncio.Runner(loop_factory=_loop_factory(plan)) as runner:
-            runner.run(_Served(plan, orders).run())
+            runner.run(_Served(plan, seat, orders).run())
     except OffhookError as error:
         orders.send(Failed(str(error)))
     except KeyboardInterrupt:
@@ -90,8 +97,8 @@ def _loop_factory(plan: BenchPlan) -> Callable[[], asyncio.AbstractEventLoop]:
 class _Served:
     """The server while it is measured."""
 
-    def __init__(self, plan: BenchPlan, orders: Connection) -> None:
-        self._plan = plan
+    def __init__(self, plan: BenchPlan, seat: Seat | None, orders: Connection) -> None:
+        self._plan, self._seat = plan, seat
         self._orders = orders
         self._figures = ServedFigures()
         self._probes = VendorProbes(lambda: self._figures.measuring)
@@ -101,25 +108,37 @@ class _Served:
         clock = LoopClock(asyncio.get_running_loop())
         async with AsyncExitStack() as stack:
             workers = await stack.enter_async_context(PoolWorkers())
-            assistant = _assistant(self._plan)
-            engines = await self._engines(stack, workers, clock, assistant)
+            assistant = bench_assistant(self._plan)
+            engines = await bench_engines(self._plan, stack, workers, clock, assistant, self._figures.sound)
+            factory: ProbedFactory
+
+            def engines_of_call(_: Assistant) -> Engines:
+                made = engines(factory.call)
+                # The others' clears are not looked for.
+                return self._probes.engines(made) if self._plan.interrupting_calls else made
+
             conversations = ConversationFactory(
-                clock=clock,
-                assistants=lambda _: assistant,
-                engines=lambda _: engines if self._plan.vendors is None else self._probes.engines(engines),
-                is_ready=lambda: True,
+                clock=clock, assistants=lambda _: assistant, engines=engines_of_call, is_ready=lambda: True
             )
             factory = ProbedFactory(conversations, self._figures, self._probes)
-            server = Server(_settings(self._plan), factory, clock)
-            port = await server.start("127.0.0.1", 0)
+            server = await self._server(stack, factory, clock)
+            port = await server.start("127.0.0.1", 0 if self._seat is None else self._seat.port)
             stack.push_async_callback(server.stop)
             LagProbe(clock, self._figures)
             # As `offhook serve` does when it is ready.
-            gc.collect()
-            gc.freeze()
+            garbage = GarbageRounds(clock, lambda: server.state.registry.counts)
+            garbage.start()
+            stack.callback(garbage.stop)
             self._figures.resident_idle = resident_bytes()
             self._orders.send(Ready(port))
             await self._obey(server, factory, clock)
+
+    async def _server(self, stack: AsyncExitStack, factory: ProbedFactory, clock: LoopClock) -> Server:
+        settings, seat = _settings(self._plan), self._seat
+        if seat is None:
+            return Server(settings, factory, clock, watchdog=True)
+        store = await stack.enter_async_context(SqliteStore(seat.place.store_file, settings.max_calls))
+        return Server(settings, factory, clock, watchdog=True, store=store, place=seat.place)
 
     async def _obey(self, server: Server, factory: ProbedFactory, clock: LoopClock) -> None:
         while True:
@@ -140,41 +159,32 @@ class _Served:
         figures = self._figures
         await clock.sleep_until(window.begin_ns / 1e9)
         figures.measuring = True
+        figures.resident_at_begin = resident_bytes()
+        named_before = _named_stalls(server)
+        collections, sampler = GcProbe(), PartSampler()
+        stalls = StallMaker(clock, stall_s=self._plan.stall_s, every_s=STALL_EVERY_S)
+        collections.begin()
+        if self._plan.parts:
+            sampler.begin()
+        if self._plan.stall_s:
+            stalls.begin()
         busy_before_s = self._core_busy_s()
         cpu_s, began_s = time.process_time(), clock.now()
         await clock.sleep_until(window.end_ns / 1e9)
         figures.measuring = False
         figures.cpu_s = time.process_time() - cpu_s
         figures.window_s = clock.now() - began_s
+        figures.collections = collections.end()
+        figures.parts = sampler.end()
+        stalls.end()
+        figures.stalls = stalls.stalls
+        named = _named_stalls(server)
+        figures.stalls_named = {place: count for place, count in (named - named_before).items() if count}
         busy_s = self._core_busy_s()
         if busy_s is not None and busy_before_s is not None:
             figures.core_busy_s = busy_s - busy_before_s
         figures.resident_loaded = resident_bytes()
-        figures.calls_at_end = len(server.state.registry.live())
-
-    async def _engines(
-        self, stack: AsyncExitStack, workers: PoolWorkers, clock: LoopClock, assistant: Assistant
-    ) -> Engines:
-        plan = self._plan
-        if plan.vendors is not None:
-            vendor_engines = trial_engines(
-                assistant,
-                partial(account_at, plan.vendors, key=KEY),
-                clock,
-                voice_activity=await _voice_activity(plan, stack, clock),
-                workers=workers,
-            )
-            return await stack.enter_async_context(vendor_engines)
-        pcm = plan.engine_audio == "pcm"
-        return Engines(
-            voice_activity=await _voice_activity(plan, stack, clock),
-            transcribers=alone(
-                CueTranscriber(PCM_16K if pcm else MULAW_8K, INTERRUPTION if plan.barge_in else ""), clock
-            ),
-            models=alone(TalkativeModel(), clock),
-            voices=alone(ToneVoice(PCM_24K if pcm else MULAW_8K), clock),
-            workers=workers,
-        )
+        figures.calls_of_workers = [len(server.state.registry.live())]
 
     def _core_busy_s(self) -> float | None:
         cores = self._plan.cores
@@ -188,17 +198,9 @@ class _Served:
             return None
 
 
-async def _voice_activity(plan: BenchPlan, stack: AsyncExitStack, clock: LoopClock) -> VoiceActivity:
-    """Raises ProviderError when Silero's model is not there."""
-    if plan.vad == "off":
-        return DeafVoiceActivity()
-    from offhook.pipeline.providers.embedded.silero import SileroVoiceActivity
-
-    thread = await stack.enter_async_context(PoolWorkers(threads=1))
-    silero = SileroVoiceActivity(thread, clock)
-    await silero.start()
-    stack.push_async_callback(silero.close)
-    return silero
+def _named_stalls(server: Server) -> Counter[str]:
+    tallies = server.state.lag.stalls.tallies
+    return Counter({f"{kind.value} {blamed}".strip(): each.count for (kind, blamed), each in tallies.items()})
 
 
 async def _calls_gone(server: Server) -> None:
@@ -208,23 +210,7 @@ async def _calls_gone(server: Server) -> None:
             await server.state.registry.wait_idle()
 
 
-def _assistant(plan: BenchPlan) -> Assistant:
-    """One that nobody can hang up on by being silent."""
-    barge_in = "partial" if plan.vendors is not None else "pause" if plan.barge_in else "off"
-    turn_taking = {"barge_in": barge_in, "silence_prompts": (), "silence_hangup_s": 3600}
-    stages = (
-        {}
-        if plan.vendors is None
-        else {
-            "transcriber": Transcriber(provider="deepgram"),
-            "model": Model(provider="openai"),
-            "voice": Voice(provider="elevenlabs", name="bench"),
-        }
-    )
-    return Assistant.model_validate(
-        {"name": "bench", "turn_taking": turn_taking, "goodbye": "", "one_moment": "", **stages}
-    )
-
-
 def _settings(plan: BenchPlan) -> Settings:
-    return Settings.model_validate({"port": 0, "max_calls": plan.calls})
+    return Settings.model_validate(
+        {"port": 0, "max_calls": plan.calls + round(SETUP_ROOM_S * plan.setups_per_s)}
+    )

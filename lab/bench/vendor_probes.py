@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TypeVar, cast
 
 from offhook.bridge.call_log import CallLog
@@ -28,7 +29,10 @@ from offhook.pipeline.ports import (
     TranscriberStream,
     Transcript,
     Voice,
+    VoiceActivity,
+    VoiceActivityStream,
     VoiceStream,
+    VoiceWindow,
 )
 
 from .histogram import DelayHistogram
@@ -45,7 +49,7 @@ class VendorFigures:
     own: DelayHistogram = field(default_factory=DelayHistogram)
     """Of that, outside the vendors' clients."""
     clear: DelayHistogram = field(default_factory=DelayHistogram)
-    """From a partial at its port to the `clear` written."""
+    """From a result or a window of voice activity at its port to the `clear` written."""
 
 
 @dataclass(slots=True)
@@ -66,7 +70,7 @@ class VendorProbe:
     def __init__(self, figures: VendorFigures, measuring: Callable[[], bool]) -> None:
         self._figures, self._measuring = figures, measuring
         self._answer: _Answer | None = None
-        self._partial_ns: int | None = None
+        self._evidence_ns: int | None = None
 
     def event(self, event: CallEvent) -> None:
         """Look at an event as it is written."""
@@ -97,18 +101,18 @@ class VendorProbe:
             answer.audio = True
             answer.clients_ns += nanoseconds
 
-    def words(self, give: Callable[[Transcript], None], transcript: Transcript) -> None:
-        """Pass a result on; a `clear` that is written meanwhile is its doing."""
-        self._partial_ns = time.monotonic_ns()
+    def evidence(self, give: Callable[[T], None], fact: T) -> None:
+        """Pass a result or a window on; a `clear` that is written meanwhile is its doing."""
+        self._evidence_ns = time.monotonic_ns()
         try:
-            give(transcript)
+            give(fact)
         finally:
-            self._partial_ns = None
+            self._evidence_ns = None
 
     def cleared(self) -> None:
         """A `clear` was written."""
-        if self._partial_ns is not None and self._measuring():
-            self._figures.clear.add(time.monotonic_ns() - self._partial_ns)
+        if self._evidence_ns is not None and self._measuring():
+            self._figures.clear.add(time.monotonic_ns() - self._evidence_ns)
 
 
 class VendorProbes:
@@ -136,6 +140,7 @@ class VendorProbes:
         probe = self._newest
         return replace(
             engines,
+            voice_activity=_ProbedVoiceActivity(engines.voice_activity, probe),
             transcribers=_each(engines.transcribers, lambda it: _ProbedTranscriber(it, probe)),
             models=_each(engines.models, lambda it: _ProbedModel(it, probe)),
             voices=_each(engines.voices, lambda it: _ProbedVoice(it, probe)),
@@ -160,6 +165,14 @@ class _ProbedClear:
         self._probe.cleared()
 
 
+class _ProbedVoiceActivity:
+    def __init__(self, voice_activity: VoiceActivity, probe: VendorProbe) -> None:
+        self._voice_activity, self._probe = voice_activity, probe
+
+    def open(self, on_window: Callable[[VoiceWindow], None]) -> VoiceActivityStream:
+        return self._voice_activity.open(partial(self._probe.evidence, on_window))
+
+
 class _ProbedTranscriber:
     def __init__(self, transcriber: Transcriber, probe: VendorProbe) -> None:
         self._transcriber, self._probe = transcriber, probe
@@ -169,7 +182,7 @@ class _ProbedTranscriber:
         self, on_transcript: Callable[[Transcript], None], *, connection: int, begins_at_s: float
     ) -> TranscriberStream:
         def watched(transcript: Transcript) -> None:
-            self._probe.words(on_transcript, transcript)
+            self._probe.evidence(on_transcript, transcript)
 
         return self._transcriber.open(watched, connection=connection, begins_at_s=begins_at_s)
 

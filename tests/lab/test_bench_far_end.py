@@ -12,9 +12,10 @@ from offhook.bridge.plain_frames import read_text_frame
 from offhook.bridge.twilio.dialect import Dialect
 from offhook.codecs import g711
 from offhook.lab.bench.caller_sound import noise_frames, speech_frames
-from offhook.lab.bench.carrier_frames import CLOSE, PING, TEXT, read_frames
-from offhook.lab.bench.far_end import CallerSound, FarEnd, LoadFigures
-from offhook.lab.bench.plan import Window
+from offhook.lab.bench.carrier_frames import CLOSE, PING, TEXT, split_frames
+from offhook.lab.bench.far_end import CallerSound, FarEnd
+from offhook.lab.bench.load_figures import LoadFigures
+from offhook.lab.bench.plan import STAMPED_EVERY, Window
 from offhook.lab.bench.stamp import STAMP_BYTES, read_stamp, stamp
 
 MS = 1_000_000
@@ -27,9 +28,9 @@ SOUND = CallerSound(noise_frames(3), speech_frames(0.2))
 class Rig:
     """A far end, and a dialect that reads what it sends."""
 
-    def __init__(self, *, interrupts: bool = False) -> None:
+    def __init__(self, *, interrupts_at_ns: int | None = None) -> None:
         self.figures = LoadFigures()
-        self.far_end = FarEnd(7, SOUND, self.figures, interrupts=interrupts)
+        self.far_end = FarEnd(7, SOUND, self.figures, interrupts_at_ns=interrupts_at_ns)
         self.dialect = Dialect()
         self.read(self.far_end.opening())
         self.far_end.measure(Window(START_NS, START_NS + 60_000 * MS))
@@ -65,14 +66,16 @@ def rig() -> Rig:
 
 
 def test_its_frames_are_those_of_a_carrier_and_bear_the_time(rig: Rig) -> None:
-    first, second = (rig.tick(at_ms)[0] for at_ms in (0, 20))
+    frames = [event for at_ms in range(0, 200, 20) for event in rig.tick(at_ms)]
+    audio = [frame for frame in frames if isinstance(frame, events.Audio)]
+    stamps = [read_stamp(frame.payload) for frame in audio]
 
-    assert isinstance(first, events.Audio)
-    assert isinstance(second, events.Audio)
-    assert (len(first.payload), first.timestamp_ms, second.timestamp_ms) == (160, 20, 40)
-    assert read_stamp(second.payload) == START_NS + 20 * MS
+    assert [frame.timestamp_ms for frame in audio] == list(range(20, 220, 20))
+    assert {len(frame.payload) for frame in audio} == {160}
+    assert stamps[STAMPED_EVERY - 1 :: STAMPED_EVERY] == [START_NS + 80 * MS, START_NS + 180 * MS]
+    assert len([moment for moment in stamps if moment is not None]) == 2
     assert rig.dialect.counters == {}
-    assert rig.figures.frames_sent == 2
+    assert rig.figures.frames_sent == 10
 
 
 def test_the_way_out_is_measured_by_the_stamp_in_the_audio(rig: Rig) -> None:
@@ -183,7 +186,7 @@ def test_no_key_is_pressed_while_the_agent_speaks(rig: Rig) -> None:
 
 
 def test_an_interrupting_caller_notes_when_the_agent_fell_silent() -> None:
-    rig = Rig(interrupts=True)
+    rig = Rig(interrupts_at_ns=679 * MS)
     rig.hear(LOUD * 40, at_ms=0)
     while not rig.figures.interruptions:
         rig.tick(at_ms := 20.0 * rig.figures.frames_sent)
@@ -210,12 +213,11 @@ def test_a_close_ends_it(rig: Rig) -> None:
 def test_frames_are_read_however_the_bytes_are_cut() -> None:
     long = json.dumps({"event": "media", "payload": b64encode(LOUD).decode()}).encode()
     data = b"\x81\x02{}" + b"\x81\x7e" + len(long).to_bytes(2, "big") + long + b"\x89\x00"
-    buffer = bytearray()
-    found = []
+    rest, found = b"", []
     for byte in data:
-        buffer.append(byte)
-        found += list(read_frames(buffer))
+        frames, rest = split_frames(rest + bytes((byte,)))
+        found += frames
 
-    assert found == [(TEXT, b"{}"), (TEXT, long), (PING, b"")]
-    assert not buffer
+    assert found == [(TEXT, b"{}"), (TEXT, long), (PING, b"")] == split_frames(data)[0]
+    assert rest == b""
     assert b64decode(json.loads(found[1][1])["payload"]) == LOUD

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,14 +16,17 @@ from hypothesis import strategies as st
 from offhook.codecs import g711
 from offhook.codecs.audio_format import MULAW_8K, PCM_24K, AudioFormat
 from offhook.lab.bench.caller_sound import noise_frames, speech_frames
-from offhook.lab.bench.far_end import LoadFigures
 from offhook.lab.bench.histogram import BIN_NS, LONGEST_NS, DelayHistogram
+from offhook.lab.bench.load_figures import LoadFigures
 from offhook.lab.bench.plan import BenchPlan, Cores
 from offhook.lab.bench.probes import ServedFigures, core_busy_s, resident_bytes
-from offhook.lab.bench.report import BenchResult, result_of
+from offhook.lab.bench.report import BenchResult
+from offhook.lab.bench.report_lines import lines_of
 from offhook.lab.bench.stamp import STAMP_BYTES, read_stamp, stamp
-from offhook.lab.scripted_engines import LAST_WORD, WORD_S, TalkativeModel, ToneVoice
+from offhook.lab.bench.summing_up import result_of
+from offhook.lab.scripted_engines import LAST_WORD, WORD_S, QuietVoiceActivity, TalkativeModel, ToneVoice
 from offhook.pipeline.messages import ModelRequest, TextDelta
+from offhook.pipeline.ports import VoiceWindow
 
 
 @given(st.integers(0, (1 << 60) - 2))
@@ -96,6 +100,17 @@ async def test_the_model_talks_long_and_ends_with_the_last_word() -> None:
     assert text.endswith(LAST_WORD)
 
 
+async def test_who_hears_nobody_says_so_once_a_second() -> None:
+    windows: list[VoiceWindow] = []
+    stream = QuietVoiceActivity().open(windows.append)
+    for _ in range(150):
+        stream.push(bytes(160))
+    await asyncio.sleep(0)
+
+    assert [window.media_s for window in windows] == [1.0, 2.0, 3.0]
+    assert {window.probability for window in windows} == {0.0}
+
+
 def test_the_memory_of_this_process_is_known() -> None:
     assert 1 << 20 < resident_bytes() < 1 << 34
 
@@ -149,7 +164,7 @@ def test_a_promise_that_was_not_kept_fails_the_run_and_is_named(worse: Slow, com
 
     assert not result.passed
     assert any(complaint in fault for fault in result.faults)
-    assert "MISSED" in "\n".join(result.lines())
+    assert "MISSED" in "\n".join(lines_of(result))
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,7 @@ async def test_random_cuts_are_found_within_one_word() -> None:
     clock = LoopClock(asyncio.get_running_loop())
     process = ModelProcess("hibari", {}, clock=clock)
     await process.start()
-    voice = HibariVoice(process)
+    voice = HibariVoice(process, clock)
     rendition = await render(voice, text)
     clauses = [[piece async for piece in voice.speak(clause)] for clause in clauses_of(text)]
     await process.close()
