@@ -105,7 +105,7 @@ async def spoken_reply(clock: Clock) -> Reply:
     process = ModelProcess("hibari", {}, clock=clock)
     try:
         await process.start()
-        voice = HibariVoice(process)
+        voice = HibariVoice(process, clock)
         audio = [piece.audio for clause in clauses_of(text) async for piece in voice.speak(clause)]
         return Reply(await render(voice, text), b"".join(audio))
     finally:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from pathlib import Path
 
 import pytest
 
-from offhook.bridge import app, call_log, media_socket, pool_workers, registry
+from offhook.bridge import (
+    app,
+    call_log,
+    media_session,
+    media_socket,
+    pool_workers,
+    registry,
+    sqlite_store,
+)
 from offhook.bridge.twilio import call_control
 from offhook.config.tool import Tool
 from offhook.config.turn_taking import TurnTaking as TurnTakingSettings
@@ -27,7 +34,7 @@ from offhook.pipeline import (
     tools,
     turn,
 )
-from offhook.pipeline.providers.embedded import model_process, silero, utterance, worker
+from offhook.pipeline.providers.embedded import job_desk, model_process, silero, utterance, worker
 from offhook.pipeline.providers.web import web_client
 
 ROOT = Path(__file__).parents[2]
@@ -35,7 +42,6 @@ TEXT = (ROOT / "docs" / "architecture.md").read_text()
 FAULTS = (ROOT / "docs" / "faults.md").read_text()
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md")))
 BYTES_PER_S = 8000
-QUEUED_JOBS = inspect.signature(model_process.ModelProcess).parameters["queue_limit"].default
 
 
 def limit_of(what: str) -> str:
@@ -45,6 +51,7 @@ def limit_of(what: str) -> str:
     return found[1]
 
 
+KEPT_AT_MOST = replay.KEPT_BYTES + replay.SPARE_BYTES
 LIMITS = [
     ("evidence while actions are carried out", f"{call.EVIDENCE_LIMIT}"),
     ("what the agent wants to say", f"{turn.AGENDA_LIMIT}"),
@@ -55,14 +62,14 @@ LIMITS = [
         "the caller's audio for a recogniser that was lost",
         "; ".join(
             (
-                f"{replay.KEPT_BYTES // BYTES_PER_S} to {2 * replay.KEPT_BYTES // BYTES_PER_S} s",
+                f"{replay.KEPT_BYTES / BYTES_PER_S:g} to {KEPT_AT_MOST / BYTES_PER_S:g} s",
                 f"{replay.MOST_S:g} s of speech without final words",
             )
         ),
     ),
     ("an utterance for the embedded recogniser", f"{utterance._LONGEST // BYTES_PER_S} s"),
     ("windows for voice activity, a call", f"{silero._BACKLOG // BYTES_PER_S} s"),
-    ("jobs for a model's process", f"{QUEUED_JOBS}, each {model_process._QUEUE_LIMIT_S:g} s"),
+    ("jobs for a model's process", f"{job_desk.JOBS_LIMIT}, each {job_desk.QUEUE_LIMIT_S:g} s"),
     ("a job in a model's process", f"{model_process._JOB_LIMIT_S:g} s"),
     ("tools that run at once, a call", f"{tools.MAX_RUNNING}"),
     (
@@ -74,6 +81,11 @@ LIMITS = [
     ("events of a call", f"{call_log.EVENT_LIMIT}"),
     ("events for one listener", f"{call_log.SUBSCRIPTION_LIMIT}"),
     ("calls that ended", f"{registry.FINISHED_LIMIT}, for an hour"),
+    (
+        "messages of a stream while the workers' store is asked",
+        f"{media_session.HELD_LIMIT}, {sqlite_store.WITHIN_S:g} s",
+    ),
+    ("questions to that store", f"{sqlite_store.WAITING_LIMIT}, each {sqlite_store.WITHIN_S:g} s"),
     ("unsent bytes of a socket", f"{media_socket.WRITE_HIGH_WATER_BYTES // 1024} KiB"),
 ]
 
