@@ -11,6 +11,7 @@ import pytest
 from call_rig import CallRig
 from fake_engines import WORD_S
 
+from offhook.pipeline.audio_tape import BLOCK_BYTES
 from offhook.pipeline.call import EVIDENCE_LIMIT
 from offhook.pipeline.channel import Overflow, Sender, open_channel
 from offhook.pipeline.evidence import State
@@ -175,7 +176,7 @@ def what_waits(rig: WatchedRig) -> Iterator[tuple[str, float, float]]:
     yield "what the agent wants to say", len(turns._agenda), AGENDA_LIMIT
     yield "audio that waits, in s", playout.waiting_s, WAITING_S + rig.heard_within_s
     yield "marks on their way", len(playout._marks), MARKS_LIMIT
-    yield "audio for a recogniser that was lost", call._ear._recogniser.kept_bytes, MOST_BYTES
+    yield "audio for a recogniser that was lost", call._ear._recogniser.kept_bytes, MOST_BYTES + BLOCK_BYTES
     for sender in rig.channels:
         yield "a channel", sender.statistics().depth, sender.statistics().limit
 
