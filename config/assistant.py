@@ -27,6 +27,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, field_validator
 
+from .destination import PhoneNumber
 from .intents import Intent, Slot
 from .section import Section, in_order, known_provider
 from .server import Server
@@ -35,9 +36,6 @@ from .tool import Tool, ToolMessage
 from .turn_taking import SilencePrompt, TurnTaking
 from .urls import checked_url
 from .vendors import FIELDS
-
-PhoneNumber = Annotated[str, Field(pattern=r"^\+[1-9][0-9]{6,14}$")]
-"""E.164: a plus sign, the country code, and no spaces."""
 
 
 class ModelChoice(Section):

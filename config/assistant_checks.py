@@ -137,6 +137,8 @@ def _asked_of_the_model(tool: dict[str, Any]) -> list[Any]:
     built_in = BUILT_IN_TOOLS.get(str(tool.get("kind")))
     schema = built_in.parameters if built_in is not None else _mapping(tool.get("parameters"))
     required = schema.get("required", [])
+    if tool.get("kind") == "transfer_call" and len(_mapping(tool.get("destinations"))) > 1:
+        required = ["destination"]
     given = _mapping(tool.get("arguments"))
     return [name for name in required if name not in given] if isinstance(required, list) else []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["Tool", "ToolMessage"]
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator, SchemaError
 from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from .built_in_tools import BUILT_IN_TOOLS
+from .destination import Destination, DestinationName, destination_parameters
 from .http_tool import checked_body, checked_headers, checked_hosts, result_paths, url_with_holes
 from .patience import is_quick
 from .section import Section
@@ -27,6 +28,7 @@ _BELONGS_TO = {
     "result": "http",
     "allow": "http",
     "server": "server",
+    "destinations": "transfer_call",
 }
 """Keys that one kind of tool alone has."""
 _WITHOUT_BODY = ("GET", "DELETE")
@@ -50,6 +52,14 @@ def _patterns(schema: Any) -> Iterator[str]:
         yield from _patterns(part)
 
 
+def _fixed_parameters(known: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The arguments of a kind that says itself what they are."""
+    if known.get("kind") == "transfer_call":
+        return destination_parameters(known.get("destinations", {}))
+    built_in = BUILT_IN_TOOLS.get(known.get("kind", ""))
+    return None if built_in is None else built_in.parameters
+
+
 class ToolMessage(Section):
     """Something that is said while a tool runs, if nobody speaks at that time."""
 
@@ -66,12 +76,16 @@ class Tool(Section):
     """The name by which the model asks for it."""
     description: str = ""
     """What it does, for the model to read."""
-    kind: Literal["python", "http", "server", "end_call", "send_dtmf", "collect_digits"] = "python"
+    kind: Literal["python", "http", "server", "end_call", "transfer_call", "send_dtmf", "collect_digits"] = (
+        "python"
+    )
     """`python` runs `callable`, `http` asks `url`, `server` the `server`; the others are built in."""
     callable: str | None = None
     """The function of a `python` tool, as `package.module:function`; it gets the arguments by name."""
+    destinations: dict[DestinationName, Destination] = Field(default_factory=dict)
+    """Where a `transfer_call` tool may hand the call to, by name; the model chooses among the names."""
     parameters: dict[str, Any] = Field(default_factory=_no_parameters)
-    """JSON Schema (draft 2020-12) of the arguments, an object; fixed for `send_dtmf` and `collect_digits`."""
+    """JSON Schema (draft 2020-12) of the arguments, an object; fixed for the built-in kinds."""
     arguments: dict[str, Any] = Field(default_factory=dict)
     """Arguments that are used where the model gives none."""
     resource: str = ""
@@ -139,6 +153,15 @@ class Tool(Section):
             )
         return value
 
+    @field_validator("destinations")
+    @classmethod
+    def _leads_somewhere(
+        cls, destinations: dict[str, Destination], info: ValidationInfo
+    ) -> dict[str, Destination]:
+        if info.data.get("kind") == "transfer_call" and not destinations:
+            raise ValueError('are needed for a transfer_call tool; write `front desk: {number: "+1..."}`')
+        return destinations
+
     @field_validator("url")
     @classmethod
     def _is_an_address(cls, url: str | None, info: ValidationInfo) -> str | None:
@@ -174,11 +197,11 @@ class Tool(Section):
     @field_validator("parameters")
     @classmethod
     def _is_an_object_schema(cls, schema: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-        built_in = BUILT_IN_TOOLS.get(info.data.get("kind", ""))
-        if built_in is not None:
-            if schema not in (_no_parameters(), built_in.parameters):
+        fixed = _fixed_parameters(info.data)
+        if fixed is not None:
+            if schema not in (_no_parameters(), fixed):
                 raise ValueError(f"are fixed for a tool of the kind {info.data['kind']}; leave them out")
-            return built_in.parameters
+            return fixed
         try:
             Draft202012Validator.check_schema(schema)
         except SchemaError as error:

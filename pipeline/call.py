@@ -46,6 +46,7 @@ from .evidence import (
     Say,
     StartReply,
     StateChanged,
+    TextSent,
     WithdrawReply,
 )
 from .expectations import Expectations
@@ -161,6 +162,7 @@ class Call:
         self._tasks: set[asyncio.Task[None]] = set()
         self._over = asyncio.Event()
         self._end_reason = ""
+        self._transfer_to = ""
         self._closed = False
         self._line_gone = False
 
@@ -192,9 +194,25 @@ class Call:
         """Say goodbye and end the call."""
         self.feed(CloseWanted(reason, reopens=False))
 
-    def say(self, text: str, *, interruptible: bool = True) -> None:
+    def transfer(self, number: str, *, last_words: str = "") -> None:
+        """Say the last words, if any, and hand the call to `number` (E.164)."""
+        self.feed(
+            CloseWanted(
+                "transferred by the operator",
+                goodbye=bool(last_words),
+                reopens=False,
+                last_words=last_words,
+                transfer_to=number,
+            )
+        )
+
+    def take_text(self, text: str) -> None:
+        """The caller wrote this: it is a turn of theirs, and answered, as soon as nobody speaks."""
+        self.feed(TextSent(text))
+
+    def say(self, text: str) -> None:
         """Say this at the next free moment."""
-        self.feed(AgentWants(Say(text, "operator", interruptible)))
+        self.feed(AgentWants(Say(text, "operator")))
 
     # -------------------------------------------------------------- the life
 
@@ -248,12 +266,13 @@ class Call:
         self._journal.end(self._end_reason, self._figures())
 
     def _outcome(self) -> dict[str, Any]:
-        if self._end_reason == "fault" and self._assistant.fallback_number and not self._line_gone:
-            return {
-                "status": "transfer",
-                "number": self._assistant.fallback_number,
-                "reason": self._end_reason,
-            }
+        number = self._transfer_to
+        if self._end_reason == "fault":
+            number = number or self._assistant.fallback_number or ""
+        if number and not self._line_gone:
+            outcome = {"status": "transfer", "number": number, "reason": self._end_reason}
+            fallback = self._assistant.fallback_number
+            return outcome | ({"fallback": fallback} if fallback and fallback != number else {})
         return {
             "status": "ended",
             "reason": self._end_reason,
@@ -384,6 +403,6 @@ class Call:
                     self._ear.end_utterance()
                 case Decided() | StateChanged():
                     self._journal.decide(action)
-                case EndCall(reason):
-                    self._end_reason = reason
+                case EndCall(reason, transfer_to):
+                    self._end_reason, self._transfer_to = reason, transfer_to
                     self._over.set()

@@ -41,6 +41,7 @@ __all__ = [
     "StartReply",
     "State",
     "StateChanged",
+    "TextSent",
     "WithdrawReply",
     "Words",
 ]
@@ -112,6 +113,13 @@ class DigitPressed:
     """The caller pressed a key."""
 
     digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextSent:
+    """The caller wrote something beside the call; it is a turn as soon as nobody speaks."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +202,10 @@ class CloseWanted:
     """Say the goodbye first; otherwise end when the present reply was heard."""
     reopens: bool = True
     """A caller who goes on talking takes the call up again."""
+    last_words: str | None = None
+    """Said in place of the assistant's goodbye."""
+    transfer_to: str = ""
+    """Who takes the call over (E.164); empty: it is hung up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +266,7 @@ Evidence = (
     Activity
     | Words
     | DigitPressed
+    | TextSent
     | KeysWanted
     | ReplyAudible
     | ReplyProtected
@@ -356,6 +369,8 @@ class EndCall:
     """The conversation is over."""
 
     reason: str
+    transfer_to: str = ""
+    """Who takes the call over (E.164); empty: nobody."""
 
 
 Action = (

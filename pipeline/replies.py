@@ -20,12 +20,12 @@ from offhook.config.errors import ProviderError
 from offhook.config.templates import fill, render
 
 from .clock import Clock
+from .closing_tools import ClosingTools
 from .echo import ExpectedEcho
 from .evidence import (
     AgentSpoke,
     AgentWants,
     CallerTurn,
-    CloseWanted,
     Evidence,
     Goodbye,
     News,
@@ -84,7 +84,7 @@ class Replies:
         self._model, self._voice = model, voice
         self._variables = dict(variables)
         self._journal, self._spawn, self._feed = journal, spawn, feed
-        self._closers = {tool.name for tool in assistant.tools if tool.kind == "end_call"}
+        self._closers = ClosingTools(assistant.tools)
         self.history = History(self.filled(assistant.instructions))
         self.speaker = Speaker(line, wheel, clock, self, echo)
         self.keys = PhoneKeys(clock, feed)
@@ -204,8 +204,8 @@ class Replies:
         finally:
             self._voice.reply_over(reply.number)
         await reply.released()
-        if any(request.name in self._closers for request in reply.tool_requests):
-            self._feed(CloseWanted("the assistant ended the call", goodbye=not spoke))
+        if (close := self._closers.wanted(reply.tool_requests, spoke=spoke)) is not None:
+            self._feed(close)
         if spoke:
             self._owes_answer &= isinstance(origin, Say) and origin.purpose in (FILLER, "silence-prompt")
             return

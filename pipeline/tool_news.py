@@ -24,6 +24,7 @@ from offhook.config.built_in_tools import BUILT_IN_TOOLS
 from offhook.config.tool import Tool
 
 from .clock import Clock
+from .closing_tools import ClosingTools
 from .evidence import AgentBusy, AgentWants, CallerTurn, Evidence, News, Origin, Say
 from .history import History
 from .journal import CallJournal
@@ -60,7 +61,7 @@ class ToolNews:
         self,
         tools: Mapping[str, tuple[Tool, Executor]],
         *,
-        closers: Iterable[str],
+        closers: ClosingTools,
         clock: Clock,
         journal: CallJournal,
         history: History,
@@ -73,7 +74,7 @@ class ToolNews:
         calls_per_turn: int,
     ) -> None:
         """`learn` takes an answer's context; `answer_came` is told when one is there."""
-        self._closers = frozenset(closers)
+        self._closers = closers
         self._clock, self._journal, self._history = clock, journal, history
         self._feed, self._learn, self._answer_came = feed, learn, answer_came
         self._toolbox = Toolbox(
@@ -93,8 +94,8 @@ class ToolNews:
 
     @property
     def specs(self) -> tuple[ToolSpec, ...]:
-        """The tools that the model may ask for and that answer."""
-        return self._toolbox.specs
+        """The tools that the model may ask for."""
+        return (*self._toolbox.specs, *self._closers.specs)
 
     @property
     def running(self) -> bool:
@@ -115,7 +116,7 @@ class ToolNews:
     def ask(self, request: ToolRequest) -> ToolAnswered:
         """Take a request of the model's; never waits."""
         if request.name in self._closers:
-            return ToolAnswered(request.id, request.name, '{"status": "ending"}', pending=True)
+            return self._closers.answer(request)
         answer = self._toolbox.request(request, self._turn)
         if not answer.pending and not answer.failed:
             self._tell_with_the_reply(answer)

@@ -67,6 +67,7 @@ from .evidence import (
     StartReply,
     State,
     StateChanged,
+    TextSent,
     WithdrawReply,
     Words,
 )
@@ -164,6 +165,8 @@ class TurnTaking:
         self._faults = 0
         self._busy = False
         self._agenda: deque[Origin] = deque()
+        self._texts: deque[str] = deque(maxlen=AGENDA_LIMIT)
+        """Written by the caller, and not yet a turn; of too many the oldest are lost."""
         self._deadlines: dict[str, float] = {}
         self._quiet_since = 0.0
         self._prompts_given = 0
@@ -227,6 +230,8 @@ class TurnTaking:
                 self._on_empty(reply)
             case DigitPressed(digit):
                 self._on_digit(digit)
+            case TextSent(text):
+                self._on_text(text)
             case KeysWanted(wanted):
                 self._keys_wanted = wanted
             case AgentWants(origin):
@@ -312,6 +317,12 @@ class TurnTaking:
         if self.state is State.IDLE:
             self._to(State.LISTENING, "a key was pressed")
         self._listening.press(digit, self._now)
+
+    def _on_text(self, text: str) -> None:
+        """Somebody who writes cuts nobody short: the text is a turn when the floor is free."""
+        self._caller_is_there()
+        self._reopen()
+        self._texts.append(text)
 
     def _listen(self) -> None:
         """Is the turn over? If only a silence is wanting, its reply can be prepared."""
@@ -497,14 +508,17 @@ class TurnTaking:
         self._closing = wanted
         if not wanted.reopens:
             self._deadlines["close"] = self._now + CLOSE_WITHIN_S
-        last_words = self._last_words(wanted.reason)
+        last_words = self._last_words(wanted)
         if wanted.goodbye and last_words.text and not isinstance(self._origin, Goodbye):
             self._agenda = deque(origin for origin in self._agenda if _is_owed(origin))
             self._agenda.append(last_words)
         elif self._reply is None:
             self._end(wanted.reason)
 
-    def _last_words(self, reason: str) -> Goodbye:
+    def _last_words(self, wanted: CloseWanted) -> Goodbye:
+        reason = wanted.reason
+        if wanted.last_words is not None:
+            return Goodbye(reason, wanted.last_words, self._goodbye_interruptible)
         if reason == "fault" and self._handover is not None:
             return Goodbye(reason, self._handover, interruptible=False)
         return Goodbye(reason, self._goodbye, self._goodbye_interruptible)
@@ -618,13 +632,17 @@ class TurnTaking:
         self._deadlines.clear()
         self._agenda.clear()
         self._to(State.ENDED, reason)
-        self._actions.append(EndCall(reason))
+        self._actions.append(EndCall(reason, self._closing.transfer_to if self._closing else ""))
 
     def _finish_step(self) -> list[Action]:
         free = self.state in (State.IDLE, State.LISTENING) and not self._listening.has_the_floor
         if free and self._closing is not None and not self._agenda:
             self._end(self._closing.reason)
-        if free and self._agenda:
+        elif free and self._texts and self._closing is None:
+            written = "\n".join(self._texts)
+            self._texts.clear()
+            self._end_turn(written, "the caller wrote it")
+        elif free and self._agenda:
             origin = self._agenda.popleft()
             if self.state is State.LISTENING:
                 self._to(State.IDLE, "the caller says nothing")

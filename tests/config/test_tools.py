@@ -19,6 +19,10 @@ ACCOUNT = {
 }
 
 
+DESK = {"front desk": {"number": "+14155550101"}}
+SHOP = {"shop": {"number": "+14155550102"}}
+
+
 def python_tool(**fields: Any) -> dict[str, Any]:
     return {"name": "t", "callable": "builtins:dict", "parameters": ACCOUNT, **fields}
 
@@ -37,6 +41,13 @@ def told_call(call: str, /, **arguments: Any) -> None:
         ({"name": "t", "kind": "send_dtmf", "parameters": ACCOUNT}, "parameters", "are fixed"),
         ({"name": "t", "kind": "send_dtmf", "callable": "builtins:dict"}, "callable", "no use"),
         ({"name": "t", "kind": "collect_digits", "arguments": {"length": 0}}, "arguments", "wrong `length`"),
+        ({"name": "t", "kind": "transfer_call"}, "destinations", "are needed"),
+        (
+            {"name": "t", "kind": "transfer_call", "destinations": {"a": {"number": "911"}}},
+            "destinations.a.number",
+            "",
+        ),
+        ({"name": "t", "kind": "end_call", "destinations": DESK}, "destinations", "no use"),
         (python_tool(arguments={"amount": 1}), "arguments", "`amount`"),
         (python_tool(arguments={"note": 1}), "arguments", "wrong `note`"),
         (python_tool(resource="account-{account}"), "resource", "account"),
@@ -110,3 +121,5 @@ def test_an_intent_needs_slots_for_what_neither_file_nor_tool_gives() -> None:
     assert problems(kind="send_dtmf") == ["model.intents.0.slots"]
     assert problems(kind="send_dtmf", arguments={"digits": "1"}) == []
     assert problems(kind="collect_digits") == []
+    assert problems(kind="transfer_call", destinations=DESK) == []
+    assert problems(kind="transfer_call", destinations={**DESK, **SHOP}) == ["model.intents.0.slots"]

@@ -143,6 +143,7 @@ class EchoCall:
         self.marks: list[str] = []
         self.digits: list[str] = []
         self.reasons: list[str] = []
+        self.told: list[tuple[str, str]] = []
         self.outcome: Mapping[str, Any] = {"status": "ended"}
         self.ended = asyncio.Event()
         self.finished = False
@@ -182,6 +183,20 @@ class EchoCall:
         self.reasons.append(reason)
         if not self.stubborn:
             self.ended.set()
+
+    def say(self, text: str) -> None:
+        """Remember."""
+        self.told.append(("say", text))
+
+    def take_text(self, text: str) -> None:
+        """Remember."""
+        self.told.append(("text", text))
+
+    def transfer(self, number: str, *, last_words: str = "") -> None:
+        """Hand over."""
+        self.told.append(("transfer", f"{number} {last_words}".strip()))
+        self.outcome = {"status": "transfer", "number": number}
+        self.ended.set()
 
     async def run(self) -> None:
         """Hold the conversation."""
