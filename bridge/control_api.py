@@ -11,10 +11,12 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from offhook.config.errors import Refused
 from offhook.pipeline.ports import CallEvent
 
 from . import http_rules
-from .admission import trust_fault
+from .admission import FORM_WITHIN_S, trust_fault
+from .call_orders import ORDERS, CallOrder, read_order
 from .forwarding import answered_by_owner
 from .http_rules import refuse
 from .registry import CallEntry, CallStatus
@@ -37,6 +39,7 @@ def routes() -> list[web.RouteDef]:
         web.get(one, _guarded(_get_call)),
         web.get(f"{one}/events", _guarded(_get_events)),
         web.delete(one, _guarded(_hang_up)),
+        *(web.post(f"{one}/{name}", _guarded(_ordered(kind))) for name, kind in ORDERS.items()),
     ]
 
 
@@ -77,6 +80,31 @@ async def _hang_up(request: web.Request) -> web.StreamResponse:
         return refuse(request, http_rules.ALREADY_ENDED)
     entry.hang_up("api")
     return _json({"id": entry.call_sid, "status": "ending"}, status=202)
+
+
+def _ordered(kind: type[CallOrder]) -> Handler:
+    async def serve(request: web.Request) -> web.StreamResponse:
+        """Give a live conversation the order that the body describes."""
+        if request.content_type != "application/json":
+            return refuse(request, http_rules.NO_JSON)
+        try:
+            async with asyncio.timeout(FORM_WITHIN_S):
+                order = read_order(await request.read(), kind)
+        except TimeoutError:
+            return refuse(request, http_rules.SLOW_BODY)
+        except Refused as error:
+            answer = refuse(request, http_rules.BAD_ORDER)
+            answer.text = f"{http_rules.BAD_ORDER.name}: {error.reason}\n"
+            return answer
+        entry = _entry(request)
+        if entry is None:
+            return refuse(request, http_rules.NOT_FOUND)
+        if entry.status is CallStatus.ENDED:
+            return refuse(request, http_rules.ALREADY_ENDED)
+        entry.tell(order.give)
+        return _json({"id": entry.call_sid, "status": "accepted"}, status=202)
+
+    return serve
 
 
 async def _get_events(request: web.Request) -> web.StreamResponse:

@@ -42,7 +42,7 @@ FOREIGN_ORIGIN = _refused("foreign_origin", 403, "sent by a web page of another 
 NOT_FOUND = _refused("not_found", 404, "no such page, or no such call")
 WRONG_METHOD = _refused("wrong_method", 405, "a webhook must be POSTed; `/media` is a GET")
 SLOW_BODY = _refused("slow_body", 408, "the body took more than 5 s")
-ALREADY_ENDED = _refused("already_ended", 409, "the call to hang up has ended")
+ALREADY_ENDED = _refused("already_ended", 409, "an order to a call that has ended")
 BODY_TOO_LARGE = _refused("body_too_large", 413, "a body of more than 64 KiB")
 WRONG_CONTENT_TYPE = _refused(
     "wrong_content_type", 415, "a webhook that is not `application/x-www-form-urlencoded`"
@@ -56,6 +56,10 @@ WORKER_SECRET_REQUIRED = _refused(
 OWNER_GONE = _refused("owner_gone", 404, "the worker that held the call is gone")
 OWNER_SILENT = _refused("owner_silent", 503, "the worker that holds the call did not answer within 2 s")
 OWNER_UNKNOWN = _refused("owner_unknown", 503, "the workers' store did not say who holds the call")
+BAD_ORDER = _refused(
+    "bad_order", 400, "a body that is not the JSON described for `messages`, `say` or `transfer`"
+)
+NO_JSON = _refused("no_json", 415, "an order to a call that is not `application/json`")
 TOO_MANY_LISTENERS = _refused("too_many_listeners", 429, "more than 16 listeners to one call")
 INTERNAL_ERROR = _refused("internal_error", 500, "a fault of ours; the log names its place")
 TOO_MANY_SOCKETS = _refused("too_many_sockets", 503, "more streams than twice the calls allowed, and 20")
@@ -79,6 +83,18 @@ SPOKEN_BAD_ASSISTANT = Rule(
 WORKER_LEFT_OUT = Rule(
     "worker_left_out", Outcome.NOTED, "a list or figures of all workers, of which one did not answer in 1 s"
 )
+CALLER_BLOCKED = Rule(
+    "caller_blocked", Outcome.REFUSED, "a caller whose number is blocked, or not among those allowed", 200
+)
+CALLER_TOO_OFTEN = Rule(
+    "caller_too_often", Outcome.REFUSED, "a call above `OFFHOOK_CALLS_PER_CALLER`: a spoken apology", 200
+)
+DAY_BUDGET_SPENT = Rule(
+    "day_budget_spent", Outcome.REFUSED, "a call above `OFFHOOK_CALLS_PER_DAY`: a spoken apology", 200
+)
+NOT_TAKEN_OVER = Rule(
+    "not_taken_over", Outcome.NOTED, "nobody took a call that was handed over; the next number rings", 200
+)
 STREAM_ERROR = Rule("stream_error", Outcome.NOTED, "Twilio reports a `stream-error`", 204)
 
 TRUST_RULES: Mapping[str, Rule] = {
@@ -92,10 +108,21 @@ TRUST_RULES: Mapping[str, Rule] = {
 
 RULES = (
     *TRUST_RULES.values(),
-    *(BAD_FORM, BAD_REQUEST, NOT_FOUND, WRONG_METHOD, SLOW_BODY, ALREADY_ENDED, BODY_TOO_LARGE),
-    *(WRONG_CONTENT_TYPE, BAD_UPGRADE, TOO_MANY_LISTENERS, INTERNAL_ERROR, TOO_MANY_SOCKETS, DRAINING),
+    *(BAD_FORM, BAD_REQUEST, BAD_ORDER, NOT_FOUND, WRONG_METHOD, SLOW_BODY, ALREADY_ENDED),
+    *(
+        BODY_TOO_LARGE,
+        WRONG_CONTENT_TYPE,
+        NO_JSON,
+        BAD_UPGRADE,
+        TOO_MANY_LISTENERS,
+        INTERNAL_ERROR,
+        TOO_MANY_SOCKETS,
+        DRAINING,
+    ),
     *(WORKER_SECRET_REQUIRED, OWNER_GONE, OWNER_SILENT, OWNER_UNKNOWN, WORKER_LEFT_OUT),
-    *(SPOKEN_NOT_READY, SPOKEN_AT_CAPACITY, SPOKEN_OVERLOADED, SPOKEN_BAD_ASSISTANT, STREAM_ERROR),
+    *(SPOKEN_NOT_READY, SPOKEN_AT_CAPACITY, SPOKEN_OVERLOADED, SPOKEN_BAD_ASSISTANT),
+    *(CALLER_BLOCKED, CALLER_TOO_OFTEN, DAY_BUDGET_SPENT, NOT_TAKEN_OVER),
+    STREAM_ERROR,
 )
 """Every answer that is not the one hoped for, in the order of docs/protocol.md."""
 

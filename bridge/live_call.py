@@ -30,6 +30,15 @@ class LiveCall(Protocol):
     def hang_up(self, reason: str) -> None:
         """Somebody else wants the call to end; `run` is to return soon."""
 
+    def say(self, text: str) -> None:
+        """Say this at the next free moment."""
+
+    def take_text(self, text: str) -> None:
+        """The caller wrote this beside the call; it is to be answered like what they say."""
+
+    def transfer(self, number: str, *, last_words: str = "") -> None:
+        """Say the last words, if any, and hand the call to `number` (E.164)."""
+
     async def run(self) -> None:
         """Hold the conversation; return when nothing of it is left."""
 

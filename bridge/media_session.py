@@ -19,7 +19,7 @@ from . import carrier_dialect as events
 from . import stream_rules as rules
 from .carrier_dialect import CarrierDialect
 from .live_call import LiveCall
-from .registry import CallEntry
+from .registry import CallEntry, Order
 from .rules import Rule
 from .server_state import ServerState
 from .stream_gate import GateClosed, Passed, cut_elsewhere, give_back, pass_gate, run_at_once
@@ -229,21 +229,25 @@ class MediaSession:
                 variables=variables,
                 line=self._make_line(),
                 log=entry.log,
-                control=TwilioCallControl(entry.call_sid, store, self._state.rest),
+                control=TwilioCallControl(entry.call_sid, store, self._state.rest, self._state.after_address),
             )
         except Refused as refused:
             self._spoil(entry, rules.ASSISTANT_REFUSED, str(refused.__cause__ or refused))
         except ConfigError as error:
             self._spoil(entry, rules.ASSISTANT_UNUSABLE, str(error))
         else:
+            entry.tell = self._tell
             self._decide()
 
     # ------------------------------------------------------------------- end
 
     def _hang_up(self, reason: str) -> None:
+        self._tell(lambda call: call.hang_up(reason))
+
+    def _tell(self, order: Order) -> None:
         if self._call is not None:
             try:
-                self._call.hang_up(reason)
+                order(self._call)
             except Exception as error:
                 self._failed(error)
 

@@ -7,7 +7,7 @@ number is remembered for a bounded time, since the carrier asks afterwards what 
 
 from __future__ import annotations
 
-__all__ = ["CallEntry", "CallRegistry", "CallStatus"]
+__all__ = ["CallEntry", "CallRegistry", "CallStatus", "Order"]
 
 import asyncio
 import time
@@ -21,6 +21,7 @@ from offhook.pipeline.clock import Clock, Timer
 from offhook.pipeline.ports import CallEvent
 
 from .call_log import CallLog
+from .live_call import LiveCall
 
 FINISHED_LIMIT = 1_000
 FINISHED_EVENTS_LIMIT = 100_000
@@ -28,6 +29,9 @@ FINISHED_EVENTS_LIMIT = 100_000
 FINISHED_FOR_S = 3_600.0
 HANG_UP_GRACE_S = 15.0
 """A call that was asked to end has so long for its goodbye; then its stream is cut."""
+
+
+Order = Callable[[LiveCall], None]
 
 
 class CallStatus(Enum):
@@ -57,6 +61,8 @@ class CallEntry:
         """Ask the conversation to end; takes a reason."""
         self.cut = cut
         """End the stream at once; takes a reason."""
+        self.tell: Callable[[Order], None] = _tell_nobody
+        """Give the live conversation an order; whatever goes wrong with it is the call's own trouble."""
         self.started_at = started_at
         """Unix seconds."""
         self.status = CallStatus.LIVE
@@ -212,6 +218,7 @@ class CallRegistry:
         entry.timers.clear()
         # What is remembered of a call must not keep its socket and its conversation.
         entry.hang_up = entry.cut = _nothing_to_end
+        entry.tell = _tell_nobody
         entry.log.close()
         if self._live.get(entry.call_sid) is entry:
             del self._live[entry.call_sid]
@@ -247,3 +254,7 @@ class CallRegistry:
 
 def _nothing_to_end(reason: str) -> None:
     """Stands for a call that is over."""
+
+
+def _tell_nobody(order: Order) -> None:
+    """Stands for a conversation that is not there."""

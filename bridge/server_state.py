@@ -17,6 +17,7 @@ from offhook.pipeline.clock import Clock
 
 from .call_store import CallStore, MemoryStore, StoreUnavailable
 from .call_totals import CallTotals
+from .callers import CallerLimits
 from .capacity import Capacity, Shortage
 from .live_call import CallFactory
 from .loop_lag import LoopLag
@@ -41,6 +42,9 @@ class ServerState:
     factory: CallFactory
     clock: Clock
     policy: TrustPolicy
+    callers: CallerLimits
+    wall_time: Callable[[], float]
+    """Unix seconds."""
     registry: CallRegistry
     tokens: StreamTokens
     rest: TwilioRest | None
@@ -84,6 +88,13 @@ class ServerState:
         else:
             key = derive_key(None if token is None else token.get_secret_value())
         return cls(
+            callers=CallerLimits(
+                settings.blocked_callers,
+                settings.allowed_callers,
+                settings.calls_per_caller,
+                settings.calls_per_day,
+            ),
+            wall_time=wall_time,
             settings=settings,
             factory=factory,
             clock=clock,
@@ -108,6 +119,11 @@ class ServerState:
         self.counters[rule.name] += 1
         log = _log.warning if warn else _log.info
         log("rule.applied", rule=rule.name, outcome=rule.outcome.value, **fields)
+
+    @property
+    def after_address(self) -> str | None:
+        """What the carrier asks behind a call that was handed over by its REST interface."""
+        return None if self.policy.public_url is None else f"{self.policy.public_url}/voice/after"
 
     @property
     def crowded(self) -> bool:

@@ -17,6 +17,7 @@ from offhook.pipeline.log_fields import masked_number
 from . import http_rules
 from .admission import read_form, trust_fault
 from .call_store import StoreUnavailable
+from .callers import Turned
 from .capacity import Shortage
 from .forwarding import passed_on
 from .http_rules import refuse
@@ -33,6 +34,10 @@ _FINAL_STATUSES = frozenset({"completed", "busy", "failed", "no-answer", "cancel
 """After these the carrier asks nothing more (Twilio's documentation of `CallStatus`)."""
 _BUSY = "Sorry, all our lines are busy. Please call again in a few minutes. Goodbye."
 _UNAVAILABLE = "Sorry, this line cannot take calls right now. Please call again in a minute. Goodbye."
+_TOO_OFTEN = "Sorry, there were too many calls from your number. Please call again tomorrow. Goodbye."
+_NOBODY_THERE = "Sorry, nobody can take your call right now. Please call again later. Goodbye."
+_TAKEN_OVER = frozenset({"completed", "answered"})
+"""`DialCallStatus` of a call that somebody took (Twilio's documentation of `<Dial>`)."""
 _FAILED = "Sorry, something went wrong on our side. Please call again. Goodbye."
 _APOLOGIES: Mapping[Shortage, tuple[Rule, str]] = {
     Shortage.NOT_READY: (http_rules.SPOKEN_NOT_READY, _UNAVAILABLE),
@@ -97,6 +102,9 @@ async def _inbound(request: web.Request, state: ServerState, form: Form) -> web.
         return _apologise(state, http_rules.SPOKEN_BAD_ASSISTANT, _UNAVAILABLE, call_sid)
     if shortages := await state.shortages():
         return _apologise(state, *_APOLOGIES[shortages[0]], call_sid)
+    turned = state.callers.judge(form.get("From", ""), state.wall_time())
+    if turned is not None:
+        return _turn_away(state, turned, call_sid)
     stream, pages = _addresses(request, state)
     return _xml(
         twiml.connect_stream(
@@ -113,21 +121,55 @@ async def _inbound(request: web.Request, state: ServerState, form: Form) -> web.
     )
 
 
+def _turn_away(state: ServerState, turned: Turned, call_sid: str) -> web.Response:
+    if turned is Turned.BLOCKED:
+        state.apply(http_rules.CALLER_BLOCKED, call_sid=call_sid)
+        return _xml(twiml.reject())
+    if turned is Turned.TOO_MANY:
+        return _apologise(state, http_rules.CALLER_TOO_OFTEN, _TOO_OFTEN, call_sid)
+    return _apologise(state, http_rules.DAY_BUDGET_SPENT, _BUSY, call_sid)
+
+
 async def _after(request: web.Request, state: ServerState, form: Form) -> web.Response:
     """What follows the stream: the outcome that the conversation stored says."""
-    del request
     entry = state.registry.get(form["CallSid"])
     if entry is not None:
         entry.followed_up.set()
     outcome = await _outcome(state, form["CallSid"])
     status = outcome.get("status", "unknown")
-    _log.info("webhook.after", call_sid=form["CallSid"], outcome=status)
-    number = str(outcome.get("number", ""))
-    if status == "transfer" and _PHONE_NUMBER.fullmatch(number):
-        return _xml(twiml.dial(number))
+    dialled = _short(form.get("DialCallStatus"))
+    _log.info("webhook.after", call_sid=form["CallSid"], outcome=status, dialled=dialled)
+    if status == "transfer":
+        return _handed_over(request, state, outcome, dialled)
     if status == "failed":
         return _xml(twiml.say_and_hangup(_FAILED))
     return _xml(twiml.hangup())
+
+
+def _handed_over(
+    request: web.Request, state: ServerState, outcome: Mapping[str, Any], dialled: str
+) -> web.Response:
+    """Ring whoever takes the call over, and if nobody does, the fallback; `dialled` says how that went.
+
+    Twilio asks again behind each `<Dial>` (documentation of its `action` and `DialCallStatus`).
+    """
+    if dialled in _TAKEN_OVER:
+        return _xml(twiml.hangup())
+    numbers = [str(outcome.get(name, "")) for name in ("number", "fallback")]
+    place = _dialled_so_far(request) if dialled else 0
+    if dialled:
+        state.apply(http_rules.NOT_TAKEN_OVER, call_status=dialled)
+    for tried, number in enumerate(numbers[place:], place + 1):
+        if _PHONE_NUMBER.fullmatch(number):
+            pages = _addresses(request, state)[1]
+            return _xml(twiml.dial(number, action=f"{pages}/voice/after?dialled={tried}"))
+    return _xml(twiml.say_and_hangup(_NOBODY_THERE))
+
+
+def _dialled_so_far(request: web.Request) -> int:
+    """How many numbers rang; one that was dialled by the carrier's REST interface has no count."""
+    given = request.query.get("dialled", "1")
+    return int(given) if given in ("1", "2") else 1
 
 
 async def _outcome(state: ServerState, call_sid: str) -> Mapping[str, Any]:

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from .dotenv_file import read_dotenv
 from .environment import Layer, Variable, read_variables
 from .errors import ConfigError, ConfigProblem
+from .number_patterns import NumberPatterns
 from .urls import checked_url
 from .vendors import Account
 
@@ -82,6 +83,14 @@ class Settings(BaseSettings):
     """Calls at a time, of all workers together; more are refused."""
     max_call_s: Annotated[float, Field(ge=10, le=86_400)] = 14_400
     """The longest call, in seconds, whatever the assistant allows."""
+    blocked_callers: NumberPatterns = ()
+    """Numbers that are not answered, separated by commas; `+4490*` stands for all that begin so."""
+    allowed_callers: NumberPatterns = ()
+    """The only numbers that are answered; empty: all that are not blocked."""
+    calls_per_caller: Annotated[int, Field(ge=1)] | None = None
+    """Calls of one number that are taken in 24 hours; each worker counts its own."""
+    calls_per_day: Annotated[int, Field(ge=1)] | None = None
+    """Calls of all numbers that are taken in 24 hours; each worker counts its own."""
     insecure: bool = False
     """Serve requests that nobody signed."""
     local_peers: Networks = ()
@@ -127,6 +136,10 @@ _VARIABLES = (
     Variable("workers", ("OFFHOOK_WORKERS",)),
     Variable("max_calls", ("OFFHOOK_MAX_CALLS",)),
     Variable("max_call_s", ("OFFHOOK_MAX_CALL_S",)),
+    Variable("blocked_callers", ("OFFHOOK_BLOCKED_CALLERS",)),
+    Variable("allowed_callers", ("OFFHOOK_ALLOWED_CALLERS",)),
+    Variable("calls_per_caller", ("OFFHOOK_CALLS_PER_CALLER",)),
+    Variable("calls_per_day", ("OFFHOOK_CALLS_PER_DAY",)),
     Variable("insecure", ("OFFHOOK_INSECURE",)),
     Variable("local_peers", ("OFFHOOK_LOCAL_PEERS",)),
     Variable("log_words", ("OFFHOOK_LOG_WORDS",)),
@@ -144,6 +157,10 @@ _FIXES = {
     "workers": "Write a whole number from 1 to 64.",
     "max_calls": "Write a whole number from 1.",
     "max_call_s": "Write seconds, from 10 to 86400.",
+    "blocked_callers": "Write numbers like +15551234567 or +4490*, separated by commas.",
+    "allowed_callers": "Write numbers like +15551234567 or +4490*, separated by commas.",
+    "calls_per_caller": "Write a whole number from 1.",
+    "calls_per_day": "Write a whole number from 1.",
     "require_stream_token": "Write true or false.",
     "insecure": "Write true or false.",
     "local_peers": "Write networks like 172.16.0.0/12, separated by commas.",

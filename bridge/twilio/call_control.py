@@ -32,10 +32,13 @@ class TwilioCallControl(CallControl):
         call_sid: str,
         store: Callable[[Mapping[str, Any]], None],
         rest: TwilioRest | None,
+        after: str | None = None,
     ) -> None:
+        """`after` is the address that is asked when somebody who is to take the call over did not."""
         self._call_sid = call_sid
         self._store = store
         self._rest = rest
+        self._after = after
         self._ended = False
 
     async def end(self, outcome: Mapping[str, Any]) -> None:
@@ -54,7 +57,9 @@ class TwilioCallControl(CallControl):
         try:
             async with asyncio.timeout(REST_WITHIN_S):
                 if outcome.get("status") == "transfer":
-                    await self._rest.redirect(self._call_sid, twiml.dial(str(outcome["number"])))
+                    await self._rest.redirect(
+                        self._call_sid, twiml.dial(str(outcome["number"]), action=self._after)
+                    )
                 else:
                     await self._rest.complete(self._call_sid)
         except Exception as error:

@@ -7,11 +7,13 @@ and value of a parameter are below 500 characters each.
 
 from __future__ import annotations
 
-__all__ = ["PARAMETER_LIMIT", "connect_stream", "dial", "hangup", "say_and_hangup"]
+__all__ = ["PARAMETER_LIMIT", "connect_stream", "dial", "hangup", "reject", "say_and_hangup"]
 
 from collections.abc import Mapping
 from xml.etree.ElementTree import Element, SubElement, tostring
 
+RING_S = 20
+"""So long does somebody's telephone ring who is to take a call over."""
 PARAMETER_LIMIT = 500
 """A name or value must be shorter, in characters."""
 
@@ -51,6 +53,13 @@ def say_and_hangup(text: str) -> str:
     return _document(response)
 
 
+def reject() -> str:
+    """Do not answer the call at all; the caller hears that the number is not in service."""
+    response = Element("Response")
+    SubElement(response, "Reject", {"reason": "rejected"})
+    return _document(response)
+
+
 def hangup() -> str:
     """End the call."""
     response = Element("Response")
@@ -58,10 +67,13 @@ def hangup() -> str:
     return _document(response)
 
 
-def dial(number: str) -> str:
-    """Connect the caller with `number` (E.164)."""
+def dial(number: str, *, action: str | None = None) -> str:
+    """Connect the caller with `number` (E.164), who has 20 s to answer; then ask `action` what to do next."""
     response = Element("Response")
-    SubElement(SubElement(response, "Dial", {"answerOnBridge": "true"}), "Number").text = number
+    attributes = {"answerOnBridge": "true", "timeout": str(RING_S)}
+    if action is not None:
+        attributes |= {"action": action, "method": "POST"}
+    SubElement(SubElement(response, "Dial", attributes), "Number").text = number
     return _document(response)
 
 

@@ -88,6 +88,7 @@ class ProbedCall:
         self.dtmf = call.dtmf
         self.line_closed = call.line_closed
         self.hang_up = call.hang_up
+        self.say, self.take_text, self.transfer = call.say, call.take_text, call.transfer
         self.run = call.run
 
     def audio(self, payload: bytes, timestamp_ms: int) -> None:

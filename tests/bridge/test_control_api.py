@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aiohttp import ClientResponse
@@ -13,6 +13,7 @@ from bridge_rig import CALL_SID, EchoFactory, loop_clock, settings
 
 from offhook.bridge.call_log import LISTENER_LIMIT
 from offhook.bridge.control_api import KEEP_ALIVE_S
+from offhook.bridge.live_call import LiveCall
 from offhook.bridge.registry import CallEntry
 from offhook.bridge.server import create_app
 from offhook.bridge.server_state import STATE, ServerState
@@ -158,3 +159,103 @@ async def test_control_behind_a_public_address_takes_the_key() -> None:
         key = {"Authorization": f"Bearer {control_key('t0ken')}"}
         async with client.get("/v1/calls", headers=key) as answer:
             assert answer.status == 200
+
+
+# ----------------------------------------------------------------------- orders
+
+
+class Told:
+    """A conversation that remembers its orders."""
+
+    def __init__(self) -> None:
+        self.orders: list[tuple[str, ...]] = []
+
+    def say(self, text: str) -> None:
+        self.orders.append(("say", text))
+
+    def take_text(self, text: str) -> None:
+        self.orders.append(("text", text))
+
+    def transfer(self, number: str, *, last_words: str = "") -> None:
+        self.orders.append(("transfer", number, last_words))
+
+
+def told_call(state: ServerState) -> Told:
+    told = Told()
+    live_call(state).tell = lambda order: order(cast(LiveCall, told))
+    return told
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "order"),
+    [
+        ("messages", {"text": "order 4711"}, ("text", "order 4711")),
+        ("say", {"text": "One moment."}, ("say", "One moment.")),
+        ("transfer", {"number": "+14155550101"}, ("transfer", "+14155550101", "")),
+        ("transfer", {"number": "+14155550101", "say": "Bye."}, ("transfer", "+14155550101", "Bye.")),
+    ],
+)
+async def test_a_live_call_takes_orders(path: str, body: dict[str, str], order: tuple[str, ...]) -> None:
+    client, state = application()
+    async with client:
+        told = told_call(state)
+        async with client.post(f"/v1/calls/{CALL_SID}/{path}", json=body) as answer:
+            assert (answer.status, await answer.json()) == (202, {"id": CALL_SID, "status": "accepted"})
+        assert told.orders == [order]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "place"),
+    [
+        ("messages", b"{", "truncated"),
+        ("messages", b'{"text": ""}', "$.text"),
+        ("messages", b'{"text": "x", "answer": "text"}', "answer"),
+        ("say", b'{"text": 1}', "$.text"),
+        ("say", b"[]", "Expected `object`"),
+        ("transfer", b'{"number": "0800 reverse"}', "$.number"),
+        ("transfer", b'{"number": "+14155550101\\n"}', "$.number"),
+        ("messages", b'{"text": "' + b"x" * 2_001 + b'"}', "$.text"),
+    ],
+)
+async def test_an_order_that_is_wrong_is_told_its_place_and_reaches_no_call(
+    path: str, body: bytes, place: str
+) -> None:
+    client, state = application()
+    async with client:
+        told = told_call(state)
+        headers = {"Content-Type": "application/json"}
+        async with client.post(f"/v1/calls/{CALL_SID}/{path}", data=body, headers=headers) as answer:
+            text = await answer.text()
+            assert (answer.status, text.partition(":")[0]) == (400, "bad_order")
+            assert place in text
+        assert told.orders == []
+
+
+async def test_an_order_that_a_web_form_could_send_is_refused() -> None:
+    client, state = application()
+    async with client:
+        told = told_call(state)
+        async with client.post(f"/v1/calls/{CALL_SID}/say", data=b'{"text": "x"}') as answer:
+            assert answer.status == 415
+        assert told.orders == []
+
+
+async def test_an_order_to_a_call_that_is_over_or_was_never_there_is_refused() -> None:
+    client, state = application()
+    async with client:
+        state.registry.finish(live_call(state))
+        for call_sid, status in ((CALL_SID, 409), ("CA404", 404)):
+            async with client.post(f"/v1/calls/{call_sid}/say", json={"text": "x"}) as answer:
+                assert answer.status == status
+
+
+@pytest.mark.parametrize("path", ["messages", "say", "transfer"])
+async def test_nobody_without_the_control_key_orders_anything(path: str) -> None:
+    client, state = application(twilio_auth_token="t0", public_url="https://bridge.example.com")
+    async with client:
+        told = told_call(state)
+        body = {"text": "x"} if path != "transfer" else {"number": "+14155550101"}
+        for headers in ({}, {"Authorization": "Bearer wrong"}):
+            async with client.post(f"/v1/calls/{CALL_SID}/{path}", json=body, headers=headers) as answer:
+                assert answer.status == 403
+        assert told.orders == []

@@ -228,6 +228,25 @@ async def test_numbers_are_logged_by_their_last_digits() -> None:
         assert "…67" in str(logs)
 
 
+@pytest.mark.parametrize(
+    ("fields", "expected", "rule"),
+    [
+        ({"blocked_callers": "+1555*"}, ["Reject"], "caller_blocked"),
+        ({"allowed_callers": "+4930*"}, ["Reject"], "caller_blocked"),
+        ({"calls_per_caller": 1}, ["Say", "Hangup"], "caller_too_often"),
+        ({"calls_per_day": 1}, ["Say", "Hangup"], "day_budget_spent"),
+    ],
+)
+async def test_a_caller_who_is_not_wanted_costs_no_stream(
+    fields: dict[str, Any], expected: list[str], rule: str
+) -> None:
+    async with bridge(**fields) as house:
+        await house.twiml("/voice/inbound")
+        assert verbs(await house.twiml("/voice/inbound")) == expected
+        assert house.state.counters[rule] >= 1
+        assert house.factory.asked == []
+
+
 # ------------------------------------------------------------------------ after
 
 
@@ -236,7 +255,7 @@ async def test_numbers_are_logged_by_their_last_digits() -> None:
     [
         ({"status": "ended"}, ["Hangup"]),
         ({"status": "transfer", "number": "+15550100200"}, ["Dial"]),
-        ({"status": "transfer", "number": "javascript:"}, ["Hangup"]),
+        ({"status": "transfer", "number": "javascript:"}, ["Say", "Hangup"]),
         ({"status": "failed", "reason": "call_failed"}, ["Say", "Hangup"]),
         ({"status": "surprise"}, ["Hangup"]),
         (None, ["Hangup"]),
@@ -250,6 +269,40 @@ async def test_what_follows_the_stream_is_the_calls_outcome(
         entry.outcome = outcome
         house.state.registry.finish(entry)
         assert verbs(await house.twiml("/voice/after")) == expected
+
+
+@pytest.mark.parametrize(
+    ("place", "dialled", "expected"),
+    [
+        ("", "completed", ["Hangup"]),
+        ("?dialled=1", "answered", ["Hangup"]),
+        ("?dialled=1", "no-answer", ["Dial +15550100300"]),
+        ("", "busy", ["Dial +15550100300"]),
+        ("?dialled=2", "failed", ["Say", "Hangup"]),
+        ("?dialled=99", "busy", ["Dial +15550100300"]),
+    ],
+)
+async def test_a_transfer_that_nobody_takes_rings_the_fallback_and_then_apologises(
+    place: str, dialled: str, expected: list[str]
+) -> None:
+    async with bridge() as house:
+        entry = house.live_call()
+        entry.outcome = {"status": "transfer", "number": "+15550100200", "fallback": "+15550100300"}
+        house.state.registry.finish(entry)
+        form = {"CallSid": CALL_SID, "DialCallStatus": dialled}
+        document = await house.twiml(f"/voice/after{place}", form)
+        told = [verb.tag + (f" {verb[0].text}" if verb.tag == "Dial" else "") for verb in document]
+        assert told == expected
+
+
+async def test_what_follows_a_transfer_is_asked_at_our_own_address() -> None:
+    async with bridge() as house:
+        entry = house.live_call()
+        entry.outcome = {"status": "transfer", "number": "+15550100200"}
+        house.state.registry.finish(entry)
+        dial = (await house.twiml("/voice/after"))[0]
+        assert dial.attrib["action"].endswith("/voice/after?dialled=1")
+        assert dial[0].text == "+15550100200"
 
 
 async def test_a_call_nobody_knows_is_hung_up() -> None:

@@ -1,0 +1,61 @@
+"""What may be asked of a live conversation over HTTP: JSON bodies become orders, or say what is wrong."""
+
+from __future__ import annotations
+
+__all__ = ["ORDERS", "CallOrder", "read_order"]
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+
+from offhook.config.errors import Refused
+
+from .live_call import LiveCall
+
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2_000)]
+Number = Annotated[str, msgspec.Meta(pattern=r"^\+[1-9][0-9]{6,14}\Z")]
+
+
+class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Text that the caller wrote: it becomes a turn of theirs, answered by voice."""
+
+    text: Text
+
+    def give(self, call: LiveCall) -> None:
+        """Tell the conversation."""
+        call.take_text(self.text)
+
+
+class Say(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Words for the agent to say as they stand, at the next free moment."""
+
+    text: Text
+
+    def give(self, call: LiveCall) -> None:
+        """Tell the conversation."""
+        call.say(self.text)
+
+
+class Transfer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Hand the call to somebody else."""
+
+    number: Number
+    say: Annotated[str, msgspec.Meta(max_length=2_000)] = ""
+
+    def give(self, call: LiveCall) -> None:
+        """Tell the conversation."""
+        call.transfer(self.number, last_words=self.say)
+
+
+CallOrder = Message | Say | Transfer
+ORDERS: Mapping[str, type[CallOrder]] = {"messages": Message, "say": Say, "transfer": Transfer}
+"""By the last word of their address."""
+
+
+def read_order(body: bytes, kind: type[CallOrder]) -> CallOrder:
+    """Read the body of an order. Raises Refused, whose reason names the place."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        raise Refused(str(error), 400) from None
