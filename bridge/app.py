@@ -27,6 +27,7 @@ from .allocator import use_one_arena
 from .call_factory import ConversationFactory
 from .call_store import CallStore
 from .engine_room import EngineRoom
+from .events_out.telling import telling
 from .garbage import GarbageRounds
 from .pool_workers import PoolWorkers
 from .server import Server
@@ -93,7 +94,11 @@ async def serving(
     default = files.current()
     if unmet := list(unmet_needs(default, settings.account)):
         raise ConfigError(unmet)
-    async with PoolWorkers() as workers, PoolWorkers(threads=1) as voice_activity_thread:
+    async with (
+        PoolWorkers() as workers,
+        PoolWorkers(threads=1) as voice_activity_thread,
+        telling(settings, clock, workers) as announce,
+    ):
         room = EngineRoom(
             clock,
             workers,
@@ -102,7 +107,11 @@ async def serving(
             served=lambda: (*files.loaded(), *factory.served),
         )
         factory = ConversationFactory(
-            clock=clock, assistants=files.current, engines=room.engines, is_ready=lambda: room.ready
+            clock=clock,
+            assistants=files.current,
+            engines=room.engines,
+            is_ready=lambda: room.ready,
+            announce=announce,
         )
         if membership is None:
             server = Server(settings, factory, clock, watchdog=True)

@@ -22,6 +22,9 @@ from .live_call import LiveCall
 log = structlog.get_logger(__name__)
 
 
+Announce = Callable[[Assistant, str, Mapping[str, str], CallLog], None]
+
+
 class ConversationFactory:
     """Implements CallFactory: which assistant, which engines, one media path for all calls.
 
@@ -35,11 +38,14 @@ class ConversationFactory:
         assistants: Callable[[str | None], Assistant],
         engines: Callable[[Assistant], Engines],
         is_ready: Callable[[], bool],
+        announce: Announce | None = None,
     ) -> None:
+        """`announce` is told of every call before it begins."""
         self._clock = clock
         self._assistants = assistants
         self._engines = engines
         self._is_ready = is_ready
+        self._announce = announce
         self._wheel, self._conversions = PacingWheel(clock), Conversions()
         self._served: dict[str | None, Assistant] = {}
 
@@ -69,6 +75,8 @@ class ConversationFactory:
         ConfigError for one whose file cannot be used.
         """
         chosen, engines = self._prepared(assistant)
+        if self._announce is not None:
+            self._announce(chosen, call_sid, variables, log)
         return Call(
             assistant=chosen,
             variables=variables,

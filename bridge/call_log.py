@@ -61,7 +61,7 @@ class CallLog:
 
     def __init__(self, observe: Callable[[CallEvent], None] | None = None) -> None:
         """`observe` is told every event, also those that are not kept."""
-        self._observe = observe
+        self._observers = [] if observe is None else [observe]
         self.events: list[CallEvent] = []
         self.dropped = 0
         """Events beyond the limit."""
@@ -74,10 +74,14 @@ class CallLog:
             self.events.append(event)
         else:
             self.dropped += 1
-        if self._observe is not None:
-            self._observe(event)
+        for observer in self._observers:
+            observer(event)
         for subscription in self._subscriptions:
             subscription.push(event)
+
+    def also_tell(self, observe: Callable[[CallEvent], None]) -> None:
+        """Tell somebody else, too, every event from now on; it must not raise."""
+        self._observers.append(observe)
 
     def subscribe(self) -> LogSubscription | None:
         """Listen from the first event kept; give it back with `unsubscribe`. None for one too many."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["LATENCIES", "STAGE_SPANS", "CallTotals"]
+__all__ = ["LATENCIES", "STAGE_SPANS", "CallTotals", "stage_spans"]
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from offhook.pipeline.ports import CallEvent
@@ -52,11 +52,17 @@ class CallTotals:
     def _add_turn(self, timeline: Mapping[str, Any]) -> None:
         for since, histogram in self.latencies.items():
             _add(histogram, timeline.get(f"{since}_ms"), timeline.get("first_frame_ms"))
-        for stage, (beginnings, end) in STAGE_SPANS.items():
-            reached = [at for name in beginnings if (at := timeline.get(f"{name}_ms")) is not None]
-            if reached:
-                begun = reached[0] if stage == "model" else max(reached)
-                _add(self.stages[stage], begun, timeline.get(f"{end}_ms"))
+        for stage, begun_ms, ended_ms in stage_spans(timeline):
+            _add(self.stages[stage], begun_ms, ended_ms)
+
+
+def stage_spans(timeline: Mapping[str, Any]) -> Iterator[tuple[str, int, int]]:
+    """Yield each stage that a turn went through, with its beginning and its end in milliseconds."""
+    for stage, (beginnings, end) in STAGE_SPANS.items():
+        reached = [at for name in beginnings if (at := timeline.get(f"{name}_ms")) is not None]
+        ended_ms = timeline.get(f"{end}_ms")
+        if reached and ended_ms is not None:
+            yield stage, reached[0] if stage == "model" else max(reached), ended_ms
 
 
 def _add(histogram: Histogram, begun_ms: int | None, ended_ms: int | None) -> None:

@@ -114,7 +114,7 @@ class Assistant(Section):
     turn_taking: TurnTaking = TurnTaking()
     """Whose turn it is, and when."""
     server: Server | None = None
-    """Where calls of `server` tools are posted to, and events will be."""
+    """Where calls of `server` tools and events of calls are posted to."""
     fallback_number: PhoneNumber | None = None
     """Where the caller is put through when the assistant cannot go on (E.164)."""
     goodbye: str = "Goodbye."

@@ -47,8 +47,6 @@ def effectless(assistant: Assistant) -> Iterator[str]:
             yield from _few_examples(place, model)
     yield from ineffective_fields(assistant)
     yield from idle_fallbacks(assistant)
-    if assistant.server is not None:
-        yield "server is asked by tools of kind server alone: this release posts no events."
     for place, tool in _placed("tools", assistant.tools):
         never = [stage.after_ms for stage in tool.stages if stage.after_ms >= tool.deadline_s * 1000]
         if never and not tool.resource:

@@ -73,6 +73,8 @@ class Settings(BaseSettings):
     """Where events of all calls are posted to."""
     webhook_secret: SecretStr | None = None
     """Signs what is posted."""
+    data_folder: Path | None = None
+    """Where messages are kept that no receiver took, of all workers together."""
     redis_url: SecretStr | None = None
     """The store that several hosts share; secret, for it may hold a password."""
     require_stream_token: bool = False
@@ -131,6 +133,7 @@ _VARIABLES = (
     Variable("elevenlabs_base_url", ("ELEVENLABS_BASE_URL",)),
     Variable("webhook_url", ("WEBHOOK_URL",)),
     Variable("webhook_secret", ("WEBHOOK_SECRET", "VAPI_SERVER_SECRET")),
+    Variable("data_folder", ("OFFHOOK_DATA_FOLDER",)),
     Variable("redis_url", ("REDIS_URL",)),
     Variable("require_stream_token", ("OFFHOOK_REQUIRE_STREAM_TOKEN",)),
     Variable("workers", ("OFFHOOK_WORKERS",)),

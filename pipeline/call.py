@@ -266,10 +266,7 @@ class Call:
         self._journal.end(self._end_reason, self._figures())
 
     def _outcome(self) -> dict[str, Any]:
-        number = self._transfer_to
-        if self._end_reason == "fault":
-            number = number or self._assistant.fallback_number or ""
-        if number and not self._line_gone:
+        if number := self._taken_over_by():
             outcome = {"status": "transfer", "number": number, "reason": self._end_reason}
             fallback = self._assistant.fallback_number
             return outcome | ({"fallback": fallback} if fallback and fallback != number else {})
@@ -278,6 +275,13 @@ class Call:
             "reason": self._end_reason,
             "by": "carrier" if self._line_gone else "agent",
         }
+
+    def _taken_over_by(self) -> str:
+        """The number that the call is handed to; empty: nobody's."""
+        if self._line_gone:
+            return ""
+        fallback = self._assistant.fallback_number if self._end_reason == "fault" else None
+        return self._transfer_to or fallback or ""
 
     def _figures(self) -> dict[str, Any]:
         speaker = self._replies.speaker
@@ -291,6 +295,7 @@ class Call:
             "stale_marks": counters.stale_marks,
             "reconnects": self._ear.reconnects,
             "switches": self._ear.switches,
+            "transfer_to": self._taken_over_by(),
             "round_trip_ms": round(speaker.round_trip_s * 1000, 1),
         }
 

@@ -17,6 +17,7 @@ from offhook.config.errors import ToolError
 
 from ...tool_run import ToolOutcome, ToolRun
 from .answer_fields import json_value
+from .javascript_json import javascript_json
 
 _VARIABLE = re.compile(r"[A-Za-z_][\w.-]{0,63}")
 CONTEXT_LIMIT = 50
@@ -50,7 +51,7 @@ def tool_calls_message(
         "variables": dict(run.variables),
         "toolCallList": [call],
     }
-    return json.dumps({"message": message}, separators=(",", ":")).encode()
+    return javascript_json({"message": message})
 
 
 def read_answer(body: bytes, call_id: str) -> ToolOutcome | None:

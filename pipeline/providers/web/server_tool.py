@@ -17,13 +17,13 @@ from typing import Any
 import structlog
 
 from offhook.config.errors import ToolError, ToolUnreachable
-from offhook.config.server import Server, signing_key
+from offhook.config.server import Server
 from offhook.config.tool import Tool
 
 from ...clock import Clock
 from ...tool_run import ToolOutcome, ToolRun
 from .server_messages import read_answer, tool_calls_message
-from .signing import signature_headers
+from .signing import server_headers
 from .web_client import Exchange, WebRequest
 
 log = structlog.get_logger(__name__)
@@ -95,15 +95,6 @@ class ServerTool:
         return read_answer(answer.body, run.key), "the server gave no result", answer.retry_after_s
 
     def _headers(self, body: bytes, run: ToolRun) -> dict[str, str]:
-        headers = {"Content-Type": "application/json", "Idempotency-Key": run.key}
-        if self._server.secret is None:
-            return headers
-        secret = self._server.secret.get_secret_value()
         message_id = f"msg_{hashlib.sha256(run.key.encode()).hexdigest()[:32]}"
-        now_s = int(self._wall_time())
-        # The legacy header of hosted platforms, for servers that know no other proof.
-        return {
-            **headers,
-            **signature_headers(signing_key(secret), message_id, now_s, body),
-            "x-vapi-secret": secret,
-        }
+        headers = server_headers(self._server.secret, message_id, int(self._wall_time()), body)
+        return {**headers, "Idempotency-Key": run.key}

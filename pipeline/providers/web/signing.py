@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["signature_headers"]
+__all__ = ["server_headers", "signature_headers"]
 
 import base64
 import hashlib
 import hmac
+
+from pydantic import SecretStr
+
+from offhook.config.server import signing_key
 
 
 def signature_headers(key: bytes, message_id: str, sent_at_s: int, body: bytes) -> dict[str, str]:
@@ -20,4 +24,23 @@ def signature_headers(key: bytes, message_id: str, sent_at_s: int, body: bytes) 
         "webhook-id": message_id,
         "webhook-timestamp": str(sent_at_s),
         "webhook-signature": f"v1,{signature}",
+    }
+
+
+def server_headers(secret: SecretStr | None, message_id: str, sent_at_s: int, body: bytes) -> dict[str, str]:
+    """Make the headers of a post to a server of the operator's own; without a secret nothing is signed.
+
+    Beside the signature go two proofs for servers that were written for a hosted platform: the secret itself
+    (`x-vapi-secret`, as Vapi documents it), and the hexadecimal HMAC-SHA256 of the body under it
+    (`x-vapi-signature`), which tutorials check over `JSON.stringify` of the body they parsed.
+    """
+    headers = {"Content-Type": "application/json"}
+    if secret is None:
+        return headers
+    text = secret.get_secret_value()
+    return {
+        **headers,
+        **signature_headers(signing_key(text), message_id, sent_at_s, body),
+        "x-vapi-secret": text,
+        "x-vapi-signature": hmac.new(text.encode(), body, hashlib.sha256).hexdigest(),
     }

@@ -1,0 +1,62 @@
+"""Who is told of which call: the assistant's own server, else the one that the settings name."""
+
+from __future__ import annotations
+
+__all__ = ["DEAD_LETTERS", "telling"]
+
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+
+from offhook.config.assistant import Assistant
+from offhook.config.server import Server
+from offhook.config.settings import Settings
+from offhook.pipeline.clock import Clock
+from offhook.pipeline.ports import Workers
+from offhook.pipeline.providers.web.web_client import WebClient
+
+from ..call_log import CallLog
+from .call_story import CallStory
+from .courier import Courier, Receiver
+from .dead_letters import DeadLetters
+from .messages import CallFacts, Number
+
+DEAD_LETTERS = "webhooks.jsonl"
+"""The file's name in the data folder."""
+
+
+@asynccontextmanager
+async def telling(
+    settings: Settings,
+    clock: Clock,
+    workers: Workers,
+    *,
+    wall_time: Callable[[], float] = time.time,
+) -> AsyncIterator[Callable[[Assistant, str, Mapping[str, str], CallLog], None]]:
+    """Give what is told of every new call; on leaving, what waits is posted, or kept."""
+    client = WebClient()
+    folder = settings.data_folder
+    dead_letters = DeadLetters(None if folder is None else folder / DEAD_LETTERS, workers)
+    courier = Courier(clock=clock, exchange=client.exchange, dead_letters=dead_letters, wall_time=wall_time)
+    default = None
+    if settings.webhook_url is not None:
+        default = Server(url=settings.webhook_url, secret=settings.webhook_secret)
+
+    def announce(assistant: Assistant, call_sid: str, variables: Mapping[str, str], log: CallLog) -> None:
+        server = assistant.server or default
+        if server is None:
+            return
+        facts = CallFacts(
+            call_sid,
+            assistant.name,
+            Number(variables.get("from", "")),
+            Number(variables.get("to", "")),
+        )
+        story = CallStory(facts, round(wall_time() * 1000))
+        log.also_tell(courier.follow(Receiver(server, call_sid), story))
+
+    try:
+        yield announce
+    finally:
+        await courier.close()
+        await client.close()
