@@ -30,6 +30,7 @@ from .engine_room import EngineRoom
 from .events_out.telling import telling
 from .garbage import GarbageRounds
 from .pool_workers import PoolWorkers
+from .posted_assistants import PostedAssistants
 from .server import Server
 from .worker_place import WorkerPlace
 
@@ -104,20 +105,27 @@ async def serving(
             workers,
             voice_activity_thread,
             account=settings.account,
-            served=lambda: (*files.loaded(), *factory.served),
+            served=lambda: (*files.loaded(), *posted.loaded(), *factory.served),
         )
+        posted = PostedAssistants(clock, room.warm)
         factory = ConversationFactory(
             clock=clock,
-            assistants=files.current,
+            assistants=lambda name: posted.find(name) or files.current(name),
             engines=room.engines,
             is_ready=lambda: room.ready,
             announce=announce,
         )
         if membership is None:
-            server = Server(settings, factory, clock, watchdog=True)
+            server = Server(settings, factory, clock, watchdog=True, posted=posted)
         else:
             server = Server(
-                settings, factory, clock, watchdog=True, store=membership.store, place=membership.place
+                settings,
+                factory,
+                clock,
+                watchdog=True,
+                store=membership.store,
+                place=membership.place,
+                posted=posted,
             )
         garbage = GarbageRounds(clock, lambda: server.state.registry.counts)
         late = membership is not None and membership.listen_when_warm

@@ -18,6 +18,7 @@ from offhook.pipeline.shared_conversion import Conversions
 
 from .call_log import CallLog
 from .live_call import LiveCall
+from .posted_assistants import POSTED_PREFIX
 
 log = structlog.get_logger(__name__)
 
@@ -99,7 +100,9 @@ class ConversationFactory:
                 raise
             log.warning("assistant.edit-waits", assistant=newest.name, reason=str(error))
             prepared = last, self._engines(last)
-        self._served[name] = prepared[0]
+        if name is None or not name.startswith(POSTED_PREFIX):
+            # A posted one cannot be edited, and is kept by whoever took it.
+            self._served[name] = prepared[0]
         return prepared
 
     def _newest(self, name: str | None) -> Assistant:

@@ -60,6 +60,11 @@ BAD_ORDER = _refused(
     "bad_order", 400, "a body that is not the JSON described for `messages`, `say` or `transfer`"
 )
 NO_JSON = _refused("no_json", 415, "an order to a call that is not `application/json`")
+BAD_ASSISTANT = _refused("bad_assistant", 400, "a posted assistant that cannot be used")
+UNKNOWN_ASSISTANT = _refused("unknown_assistant", 404, "`/ws/` with a name that is no assistant's")
+ONE_WORKER_ONLY = _refused(
+    "one_worker_only", 501, "`POST /assistant` to one of several workers, of which only one would know it"
+)
 TOO_MANY_LISTENERS = _refused("too_many_listeners", 429, "more than 16 listeners to one call")
 INTERNAL_ERROR = _refused("internal_error", 500, "a fault of ours; the log names its place")
 TOO_MANY_SOCKETS = _refused("too_many_sockets", 503, "more streams than twice the calls allowed, and 20")
@@ -108,7 +113,8 @@ TRUST_RULES: Mapping[str, Rule] = {
 
 RULES = (
     *TRUST_RULES.values(),
-    *(BAD_FORM, BAD_REQUEST, BAD_ORDER, NOT_FOUND, WRONG_METHOD, SLOW_BODY, ALREADY_ENDED),
+    *(BAD_FORM, BAD_REQUEST, BAD_ORDER, BAD_ASSISTANT, UNKNOWN_ASSISTANT, ONE_WORKER_ONLY),
+    *(NOT_FOUND, WRONG_METHOD, SLOW_BODY, ALREADY_ENDED),
     *(
         BODY_TOO_LARGE,
         WRONG_CONTENT_TYPE,

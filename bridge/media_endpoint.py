@@ -1,4 +1,4 @@
-"""`GET /media`: the upgrade to a media stream."""
+"""`GET /media` and `GET /ws/{id}`, the same for a posted assistant: the upgrade to a media stream."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ from .upgrade import UpgradedResponse, answer_upgrade, take_over
 
 def routes() -> list[web.RouteDef]:
     """The media stream."""
-    return [web.get("/media", _media, allow_head=False)]
+    return [
+        web.get("/media", _media, allow_head=False),
+        web.get("/ws/{assistant}", _media, allow_head=False),
+    ]
 
 
 async def _media(request: web.Request) -> web.StreamResponse:
@@ -28,6 +31,9 @@ async def _media(request: web.Request) -> web.StreamResponse:
     untrusted = trust_fault(request, Audience.STREAM)
     if untrusted is not None:
         return refuse(request, untrusted)
+    assistant = request.match_info.get("assistant")
+    if assistant is not None and state.posted.find(assistant) is None:
+        return refuse(request, http_rules.UNKNOWN_ASSISTANT)
     if state.draining:
         return refuse(request, http_rules.DRAINING)
     if state.crowded:
@@ -38,7 +44,7 @@ async def _media(request: web.Request) -> web.StreamResponse:
         text = f"{http_rules.BAD_UPGRADE.name}: {answer.body.decode()}" if answer.body else ""
         return web.Response(status=answer.status_code, text=text, headers={"Upgrade": "websocket"})
     dialect = Dialect()
-    session = MediaSession(state, dialect)
+    session = MediaSession(state, dialect, assistant)
     socket = MediaSocket(state.clock, session)
     session.attach(socket, lambda: TwilioLine(socket, dialect))
     if take_over(request, answer, socket):

@@ -49,7 +49,9 @@ class MediaSession:
     held and then delivered in order. `run` holds the conversation, in the task of the upgrade's request.
     """
 
-    def __init__(self, state: ServerState, dialect: CarrierDialect) -> None:
+    def __init__(self, state: ServerState, dialect: CarrierDialect, assistant: str | None = None) -> None:
+        """`assistant` is the one that the address names; it counts before the stream's parameter."""
+        self._assistant = assistant
         self._state = state
         self._dialect = dialect
         self._socket: SessionSocket | None = None
@@ -178,7 +180,7 @@ class MediaSession:
 
     async def _admit(self, started: events.Started) -> None:
         try:
-            passed = self._passed = await pass_gate(self._state, started)
+            passed = self._passed = await pass_gate(self._state, started, self._assistant)
             if self._over:
                 return
             self._begin(passed, started)

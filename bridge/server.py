@@ -15,10 +15,11 @@ from aiohttp import web
 from offhook.config.settings import Settings
 from offhook.pipeline.clock import Clock
 
-from . import control_api, forwarding, health, media_endpoint, metrics, webhooks
+from . import assistant_endpoint, control_api, forwarding, health, media_endpoint, metrics, webhooks
 from .call_store import CallStore, StoreUnavailable
 from .http_rules import error_answers
 from .live_call import CallFactory
+from .posted_assistants import PostedAssistants
 from .server_state import STATE, ServerState
 from .twilio.rest import SdkRest, TwilioRest
 from .worker_place import WorkerPlace
@@ -46,6 +47,7 @@ def create_app(
     watchdog: bool = False,
     store: CallStore | None = None,
     place: WorkerPlace | None = None,
+    posted: PostedAssistants | None = None,
 ) -> web.Application:
     """The server as an aiohttp application; its state is at `app[STATE]`.
 
@@ -61,11 +63,12 @@ def create_app(
         watchdog=watchdog,
         store=store,
         place=place,
+        posted=posted,
     )
     middlewares = [error_answers(), forwarding.private_requests()]
     app = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT_BYTES)
     app[STATE] = state
-    for part in (webhooks, media_endpoint, control_api, health, metrics, forwarding):
+    for part in (webhooks, media_endpoint, assistant_endpoint, control_api, health, metrics, forwarding):
         app.add_routes(part.routes())
     app.on_startup.append(_start)
     app.on_cleanup.append(_stop)
@@ -105,6 +108,7 @@ class Server:
         watchdog: bool = False,
         store: CallStore | None = None,
         place: WorkerPlace | None = None,
+        posted: PostedAssistants | None = None,
     ) -> None:
         """One of several workers is told its `place`, and the `store` that they share.
 
@@ -119,6 +123,7 @@ class Server:
             watchdog=watchdog,
             store=store,
             place=place,
+            posted=posted,
         )
         self._runner = web.AppRunner(
             self.app,

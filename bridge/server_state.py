@@ -22,6 +22,7 @@ from .capacity import Capacity, Shortage
 from .live_call import CallFactory
 from .loop_lag import LoopLag
 from .media_socket import MediaSocket
+from .posted_assistants import PostedAssistants
 from .registry import CallRegistry
 from .rules import Rule
 from .stream_token import StreamTokens, derive_key
@@ -43,6 +44,7 @@ class ServerState:
     clock: Clock
     policy: TrustPolicy
     callers: CallerLimits
+    posted: PostedAssistants
     wall_time: Callable[[], float]
     """Unix seconds."""
     registry: CallRegistry
@@ -71,6 +73,7 @@ class ServerState:
         watchdog: bool = False,
         store: CallStore | None = None,
         place: WorkerPlace | None = None,
+        posted: PostedAssistants | None = None,
     ) -> ServerState:
         """Wire the parts; `rest` replaces what credentials in the settings would make.
 
@@ -88,6 +91,7 @@ class ServerState:
         else:
             key = derive_key(None if token is None else token.get_secret_value())
         return cls(
+            posted=posted or PostedAssistants(clock),
             callers=CallerLimits(
                 settings.blocked_callers,
                 settings.allowed_callers,

@@ -54,15 +54,18 @@ class Passed:
     variables: Mapping[str, str]
 
 
-async def pass_gate(state: ServerState, started: Started) -> Passed:
+async def pass_gate(state: ServerState, started: Started, assistant: str | None = None) -> Passed:
     """Check the stream, and claim its call; raises GateClosed.
+
+    An `assistant` that is given counts before the one in the stream's parameters.
 
     Without the store nobody could tell a token that was used, a call that is held elsewhere or one call
     too many, so the stream is refused then.
     """
     variables = dict(started.parameters)
     token = variables.pop(TOKEN_PARAMETER, None)
-    assistant = variables.pop(ASSISTANT_PARAMETER, None) or None
+    named = variables.pop(ASSISTANT_PARAMETER, None) or None
+    assistant = assistant or named
     ticket: Ticket | None = None
     if token is not None or state.settings.require_stream_token:
         read = state.tokens.read(token, started.call_sid)

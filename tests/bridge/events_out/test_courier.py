@@ -22,6 +22,7 @@ from offhook.bridge.events_out.call_story import CallStory
 from offhook.bridge.events_out.courier import Courier, Receiver
 from offhook.bridge.events_out.dead_letters import DeadLetter, DeadLetters, read_dead_letters
 from offhook.bridge.events_out.messages import CallFacts, Number
+from offhook.bridge.events_out.replay import replay
 from offhook.config.server import Server
 from offhook.pipeline.clock import LoopClock
 from offhook.pipeline.ports import CallEvent
@@ -57,7 +58,10 @@ class House:
 
     def dead(self) -> list[DeadLetter]:
         """The messages in the file."""
-        return list(read_dead_letters(self.file, pytest.fail)) if self.file.exists() else []
+        broken: list[int] = []
+        letters = list(read_dead_letters(self.file, broken.append)) if self.file.exists() else []
+        assert not broken
+        return letters
 
 
 @asynccontextmanager
@@ -248,3 +252,30 @@ async def test_without_a_folder_what_is_lost_is_counted() -> None:
     letters.bury("CA1", "http://x", "msg_1", "down", {})
     await letters.close()
     assert letters.lost == 1
+
+
+async def test_what_was_kept_is_posted_again_in_order_and_the_file_is_gone(tmp_path: Path) -> None:
+    async def away(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=503)
+
+    async with house(tmp_path) as built:
+        built.answer = away
+        expected = talk(built.call("CA1"))
+        other = talk(built.call("CA2"))
+        await asyncio.sleep(1)
+        await built.courier.close()
+        server = Server.model_validate({"url": built.url, "secret": SECRET})
+        client = WebClient()
+        try:
+            still = await replay(built.file, {server.url: server}, client.exchange)
+            assert (still.delivered, len(still.kept)) == (0, 2)
+            unknown = await replay(built.file, {}, client.exchange)
+            assert "neither WEBHOOK_URL" in unknown.kept[0]
+            built.answer = well
+            done = await replay(built.file, {server.url: server}, client.exchange)
+        finally:
+            await client.close()
+        assert (done.delivered, done.kept) == (len(expected) + len(other), [])
+        assert built.taken("CA1") == expected
+        assert built.taken("CA2") == other
+        assert not built.file.exists()

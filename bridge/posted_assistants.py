@@ -1,0 +1,100 @@
+"""Assistants that a program posted, each known by a name that nobody can guess.
+
+They live in memory: for an hour after they were used last, and a thousand at most.
+"""
+
+from __future__ import annotations
+
+__all__ = ["POSTED_PREFIX", "PostedAssistants", "read_posted"]
+
+import asyncio
+import secrets
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any
+
+from offhook.config.assistant import Assistant
+from offhook.config.assistant_loading import parse_assistant
+from offhook.config.documents import read_json
+from offhook.config.errors import ConfigError, ConfigProblem
+from offhook.pipeline.clock import Clock
+
+SOURCE = "POST /assistant"
+POSTED_PREFIX = "posted-"
+KEPT_S = 3_600.0
+LIMIT = 1_000
+WARM_WITHIN_S = 10.0
+_NOTHING: Mapping[str, str] = {}
+
+
+def read_posted(body: str) -> Assistant:
+    """Read an assistant that came over the network, in our names or those of hosted platforms.
+
+    What runs code of this machine (`callable`) or reads its environment (`${NAME}`) is refused before it is
+    looked at. Raises ConfigError with all that is wrong.
+    """
+    document = read_json(body, SOURCE)
+    if foreign := list(_of_this_machine(document.data, "")):
+        raise ConfigError(foreign)
+    return parse_assistant(document.data, SOURCE, lookup=_NOTHING.__getitem__)
+
+
+def _of_this_machine(data: Any, place: str) -> Iterator[ConfigProblem]:
+    if isinstance(data, dict):
+        for key, value in data.items():
+            inside = f"{place}.{key}" if place else str(key)
+            if key == "callable":
+                message = "names code of this machine, which no posted assistant may run."
+                yield ConfigProblem(SOURCE, inside, message, "Write the tool with `kind: http` or `server`.")
+            yield from _of_this_machine(value, inside)
+    elif isinstance(data, list):
+        for number, value in enumerate(data):
+            yield from _of_this_machine(value, f"{place}.{number}" if place else str(number))
+    elif isinstance(data, str) and "${" in data:
+        message = "reads the environment of this machine, which no posted assistant may do."
+        yield ConfigProblem(SOURCE, place, message, "Write the value itself.")
+
+
+class PostedAssistants:
+    """Keeps them, and has their engines started."""
+
+    def __init__(self, clock: Clock, warm: Callable[[Assistant], Awaitable[None]] | None = None) -> None:
+        self._clock, self._warm = clock, warm
+        self._kept: OrderedDict[str, tuple[float, Assistant]] = OrderedDict()
+        """In the order of their last use."""
+
+    async def keep(self, assistant: Assistant) -> str:
+        """Keep an assistant under a new name; its engines have 10 s to start, and go on starting after.
+
+        Raises ConfigError for a key or an extra that is missing, ProviderError if a stage has no engine.
+        """
+        if self._warm is not None:
+            try:
+                async with asyncio.timeout(WARM_WITHIN_S):
+                    await self._warm(assistant)
+            except TimeoutError:
+                """A call that comes too early hears an apology."""
+        name = f"{POSTED_PREFIX}{secrets.token_hex(16)}"
+        self._kept[name] = self._clock.now(), assistant
+        self._forget_old()
+        return name
+
+    def find(self, name: str | None) -> Assistant | None:
+        """Give the assistant of that name, and keep it for another hour."""
+        self._forget_old()
+        found = self._kept.get(name or "")
+        if found is None or name is None:
+            return None
+        self._kept[name] = self._clock.now(), found[1]
+        self._kept.move_to_end(name)
+        return found[1]
+
+    def loaded(self) -> tuple[Assistant, ...]:
+        """All that are kept."""
+        self._forget_old()
+        return tuple(assistant for _, assistant in self._kept.values())
+
+    def _forget_old(self) -> None:
+        oldest = self._clock.now() - KEPT_S
+        while self._kept and (len(self._kept) > LIMIT or next(iter(self._kept.values()))[0] < oldest):
+            self._kept.popitem(last=False)

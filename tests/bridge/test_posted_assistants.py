@@ -1,0 +1,153 @@
+"""Assistants that a program posts, and the streams that name them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiohttp import WSServerHandshakeError
+from aiohttp.test_utils import TestClient, TestServer
+from bridge_rig import CALL_SID, EchoFactory, ManualClock, connected, loop_clock, settings, start
+from hypothesis import given
+from hypothesis import strategies as st
+
+from offhook.bridge import posted_assistants
+from offhook.bridge.posted_assistants import KEPT_S, PostedAssistants, read_posted
+from offhook.bridge.server import create_app
+from offhook.bridge.server_state import STATE, ServerState
+from offhook.bridge.trust import control_key
+from offhook.config.errors import ConfigError, ProviderError
+
+Client = TestClient[Any, Any]
+SHOP = {"name": "shop", "firstMessage": "Hello."}
+
+
+@asynccontextmanager
+async def house(**fields: Any) -> AsyncIterator[tuple[Client, ServerState, EchoFactory]]:
+    factory = EchoFactory()
+    app = create_app(settings(**fields), factory, loop_clock())
+    async with TestClient(TestServer(app)) as client:
+        yield client, app[STATE], factory
+
+
+async def test_a_stream_gets_the_assistant_that_was_posted() -> None:
+    async with house() as (client, state, factory):
+        async with client.post("/assistant", json=SHOP) as answer:
+            assert answer.status == 201
+            name = (await answer.json())["id"]
+        kept = state.posted.find(name)
+        assert kept is not None
+        assert (kept.name, kept.first_message) == ("shop", "Hello.")
+        async with client.ws_connect(f"/ws/{name}") as stream:
+            await stream.send_str(connected())
+            await stream.send_str(start(parameters={"assistant": "another", "from": "+14155550101"}))
+            await stream.close()
+        assert factory.asked == [(CALL_SID, name, {"from": "+14155550101"})]
+
+
+@pytest.mark.parametrize("name", ["posted-0", "demo", "%2e%2e", "x" * 500])
+async def test_a_name_that_is_no_assistants_never_becomes_a_stream(name: str) -> None:
+    async with house() as (client, state, factory):
+        with pytest.raises(WSServerHandshakeError) as refused:
+            await client.ws_connect(f"/ws/{name}")
+        assert refused.value.status == 404
+        assert factory.asked == []
+        assert not state.sockets
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b"{", "bad_assistant"),
+        (b"\xff", "bad_assistant"),
+        (b"[]", "bad_assistant"),
+        (b"{}", "name"),
+        (json.dumps({"name": "x", "frist_message": "y"}).encode(), "first_message"),
+        (json.dumps({"name": "x", "server": {"url": "https://x.example/${HOME}"}}).encode(), "server.url"),
+        (json.dumps({"name": "x", "tools": [{"name": "t", "callable": "os:abort"}]}).encode(), "callable"),
+    ],
+)
+async def test_what_cannot_be_used_is_told_with_its_place_and_not_kept(body: bytes, told: str) -> None:
+    async with house() as (client, state, _):
+        headers = {"Content-Type": "application/json"}
+        async with client.post("/assistant", data=body, headers=headers) as answer:
+            assert answer.status == 400
+            assert told in await answer.text()
+        assert state.posted.loaded() == ()
+
+
+async def test_only_who_has_the_control_key_posts_one() -> None:
+    fields = {"twilio_auth_token": "t0", "public_url": "https://bridge.example.com"}
+    async with house(**fields) as (client, state, _):
+        for key, status in (("", 403), ("wrong", 403), (control_key("t0"), 201)):
+            headers = {"Authorization": f"Bearer {key}"}
+            async with client.post("/assistant", json=SHOP, headers=headers) as answer:
+                assert answer.status == status
+        (name,) = state.posted._kept
+        with pytest.raises(WSServerHandshakeError) as refused:
+            await client.ws_connect(f"/ws/{name}")
+        assert refused.value.status == 403
+
+
+async def test_a_form_of_a_web_page_posts_none() -> None:
+    async with house() as (client, state, _):
+        async with client.post("/assistant", data={"name": "x"}) as answer:
+            assert answer.status == 415
+        assert state.posted.loaded() == ()
+
+
+def test_code_of_this_machine_is_refused_before_it_is_imported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def imported(*_: object) -> None:
+        raise AssertionError("the module was looked at")
+
+    monkeypatch.setattr("importlib.import_module", imported)
+    tools = [{"name": "t", "kind": "python", "callable": "antigravity:geohash"}]
+    with pytest.raises(ConfigError) as refused:
+        read_posted(json.dumps({"name": "x", "tools": tools}))
+    assert [problem.key for problem in refused.value.problems] == ["tools.0.callable"]
+
+
+async def test_it_is_forgotten_an_hour_after_its_last_use() -> None:
+    clock = ManualClock()
+    kept = PostedAssistants(clock)
+    assistant = read_posted(json.dumps(SHOP))
+    name = await kept.keep(assistant)
+    clock.advance(KEPT_S - 1)
+    assert kept.find(name) is assistant
+    clock.advance(KEPT_S - 1)
+    assert kept.find(name) is assistant
+    clock.advance(KEPT_S + 1)
+    assert kept.find(name) is None
+    assert kept.find(None) is None
+
+
+async def test_of_too_many_the_longest_unused_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(posted_assistants, "LIMIT", 2)
+    kept = PostedAssistants(ManualClock())
+    assistant = read_posted(json.dumps(SHOP))
+    first, second = [await kept.keep(assistant) for _ in range(2)]
+    kept.find(first)
+    third = await kept.keep(assistant)
+    assert [kept.find(name) is not None for name in (first, second, third)] == [True, False, True]
+
+
+async def test_one_whose_engines_cannot_be_started_is_not_kept() -> None:
+    async def warm(_: object) -> None:
+        raise ProviderError("voice", "the key is not accepted")
+
+    kept = PostedAssistants(loop_clock(), warm)
+    with pytest.raises(ProviderError):
+        await kept.keep(read_posted(json.dumps(SHOP)))
+    assert kept.loaded() == ()
+
+
+@given(st.binary(max_size=200))
+def test_no_body_does_anything_but_be_read_or_be_refused(body: bytes) -> None:
+    with contextlib.suppress(ConfigError):
+        assert read_posted(body.decode("utf-8", "replace")).name
