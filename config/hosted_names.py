@@ -16,6 +16,7 @@ from typing import Any, get_args, get_origin
 
 from .assistant import Assistant, ModelChoice
 from .documents import KeyPath
+from .hosted_plans import take_plans
 from .hosted_tools import HostedTool, is_hosted_tool, read_hosted_tool
 from .section import Section
 from .speech import TranscriberChoice, VoiceChoice
@@ -26,6 +27,7 @@ _MOVES: tuple[tuple[KeyPath, KeyPath], ...] = (
     (("server_url",), ("server", "url")),
     (("server_url_secret",), ("server", "secret")),
     (("end_call_message",), ("goodbye",)),
+    (("first_message_interruptions_enabled",), ("first_message_interruptible",)),
     (("max_duration_seconds",), ("turn_taking", "max_call_s")),
     (("silence_timeout_seconds",), ("turn_taking", "silence_hangup_s")),
     (("model", "tools"), ("tools",)),
@@ -67,8 +69,9 @@ class Translation:
 
 def translate(data: dict[str, Any], root: type[Section]) -> Translation:
     """Read the hosted platforms' names as ours; the given data is left as it was."""
-    result = Translation({})
-    result.data = _renamed_keys(data, root, (), result)
+    plans = take_plans(data)
+    result = Translation({}, plans.notices, plans.problems, plans.origins)
+    result.data = _renamed_keys(plans.data, root, (), result)
     for source, target in _MOVES:
         _move(result, source, target)
     result.data = _renamed_keys(result.data, root, (), result)  # what was moved has keys of its own
