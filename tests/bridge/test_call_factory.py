@@ -41,8 +41,15 @@ class Rig:
         self.given: list[str] = []
         self.lent: WeakSet[Engines] = WeakSet()
         self.factory = ConversationFactory(
-            clock=self.clock, assistants=self.file, engines=self.engines, is_ready=lambda: True
+            clock=self.clock,
+            assistants=self.file,
+            engines=self.engines,
+            is_ready=lambda: True,
+            announce=lambda assistant, call_sid, variables, log: self.announced.append(
+                (assistant.name, call_sid)
+            ),
         )
+        self.announced: list[tuple[str, str]] = []
 
     def file(self, name: str | None) -> Assistant:
         found = self.files.get(name) or ConfigError([ConfigProblem("assistant", str(name), "is not there.")])
@@ -130,3 +137,17 @@ async def test_a_call_holds_its_engines_until_it_is_over_and_no_longer() -> None
     del held
     gc.collect()
     assert len(rig.lent) == 0
+
+
+async def test_every_call_is_announced_with_its_assistant_before_it_begins() -> None:
+    rig = Rig()
+    rig.call()
+    assert rig.announced == [("First", "CA1")]
+
+
+async def test_of_a_posted_assistant_nothing_is_kept_behind_its_call() -> None:
+    rig = Rig()
+    rig.files["posted-1"] = assistant_from(name="Posted")
+    rig.call("posted-1")
+    assert rig.announced == [("Posted", "CA1")]
+    assert rig.factory.served == ()

@@ -27,6 +27,7 @@ from offhook.pipeline.evidence import (
     StartReply,
     State,
     StateChanged,
+    TextSent,
     WithdrawReply,
     Words,
 )
@@ -92,8 +93,9 @@ class AnyCall(RuleBasedStateMachine):
                     assert reply == self.live
                     assert not self.audible, "what was heard cannot be withdrawn"
                     self.live = None
-                case EndCall(reason):
+                case EndCall(reason, transfer_to):
                     assert reason
+                    assert transfer_to in ("", "+14155550101")
                     self.ended = True
 
     def feed(self, evidence: object) -> None:
@@ -189,9 +191,24 @@ class AnyCall(RuleBasedStateMachine):
     def the_agent_wants_to_speak(self, what: News | Say) -> None:
         self.feed(AgentWants(what))
 
-    @rule(goodbye=st.booleans())
-    def the_agent_wants_to_end(self, goodbye: bool) -> None:
-        self.feed(CloseWanted("done", goodbye=goodbye))
+    @rule(text=st.sampled_from(["order 4711", "stop"]))
+    def the_caller_writes(self, text: str) -> None:
+        self.feed(TextSent(text))
+
+    @rule(
+        goodbye=st.booleans(),
+        reopens=st.booleans(),
+        last_words=st.sampled_from([None, "", "I am putting you through."]),
+        transfer_to=st.sampled_from(["", "+14155550101"]),
+    )
+    def the_agent_wants_to_end(
+        self, goodbye: bool, reopens: bool, last_words: str | None, transfer_to: str
+    ) -> None:
+        self.feed(
+            CloseWanted(
+                "done", goodbye=goodbye, reopens=reopens, last_words=last_words, transfer_to=transfer_to
+            )
+        )
 
     @rule(seconds=st.floats(0.01, 70))
     def time_passes(self, seconds: float) -> None:

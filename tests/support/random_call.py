@@ -169,6 +169,11 @@ ACTIONS: Mapping[str, tuple[Act, tuple[Sequence[Any], ...]]] = {
     "says": (RandomRig.caller_says_surely, (TEXTS, SECONDS, (1.0, 1.0, 0.2))),
     "makes noise": (lambda rig, s: rig.caller_begins("", s), (SECONDS,)),
     "presses": (lambda rig, key: rig.call.dtmf(key), (("4", "0", "*", "#"),)),
+    "writes": (lambda rig, text: rig.call.take_text(text), (TEXTS,)),
+    "operator transfers": (
+        lambda rig, words: rig.call.transfer("+14155550101", last_words=words),
+        (("", "word194 word195."),),
+    ),
     "operator says": (lambda rig, text: rig.call.say(text), (("word190 word191 word192.", "word193."),)),
     "operator hangs up": (lambda rig: rig.call.hang_up("api"), ()),
     "uplink stalls": (RandomRig.uplink_stalls_for, (WHILE,)),
