@@ -22,6 +22,12 @@ _TROUBLE = 2
 """Exit code of a page that could not be read or written; 1 is one that has no place for the reference."""
 
 
+class Platform(StrEnum):
+    """Whose assistants can be read."""
+
+    vapi = "vapi"
+
+
 class Topic(StrEnum):
     """What a reference is about."""
 
@@ -79,6 +85,44 @@ def _lacking_here(assistant: Assistant, settings: Settings | None) -> list[str]:
         return []
     lacking = unmet_needs(assistant, settings.account)
     return [f"note: not served here: {each.key}: {each.message} {each.fix}" for each in lacking]
+
+
+@app.command("import")
+def import_assistant(
+    platform: Annotated[Platform, typer.Argument(help="Whose names the file has.")],
+    file: Annotated[Path, typer.Argument(help="The assistant as the platform gives it, JSON or YAML.")],
+    write: Annotated[
+        Path | None, typer.Option(help="Write it there, where no file is yet.", dir_okay=False)
+    ] = None,
+) -> None:
+    """Print a hosted platform's assistant in offhook's own names, and what was left out.
+
+    Secrets become variables of the environment, whose names are told.
+    """
+    from offhook.config.assistant_loading import load_assistant
+    from offhook.config.errors import ConfigError
+    from offhook.config.writing import written
+
+    del platform  # there is one
+    try:
+        assistant = load_assistant(file)
+    except ConfigError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+    ours = written(assistant)
+    for notice in assistant.notices:
+        typer.echo(f"note: {notice}", err=True)
+    for name, place in ours.variables.items():
+        typer.echo(f"note: {place} is a secret: put it into the environment or .env as {name}.", err=True)
+    if write is None:
+        typer.echo(ours.text, nl=False)
+        return
+    try:
+        with write.open("x", encoding="utf-8") as out:
+            out.write(ours.text)
+    except OSError as error:
+        typer.echo(f"{write} could not be written: {error.strerror}.", err=True)
+        raise typer.Exit(_TROUBLE) from error
 
 
 @app.command()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hosted_tutorial import TUTORIAL
 
 from offhook.config.assistant import Assistant
 from offhook.config.assistant_loading import parse_assistant
@@ -110,37 +111,6 @@ def test_the_page_tells_every_field_that_is_left_out() -> None:
         dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", page.partition("## What is left out")[2], re.MULTILINE))
         == IGNORED
     )
-
-
-TUTORIAL = {
-    "name": "Order line",
-    "model": {
-        "provider": "openai",
-        "model": "gpt-4o",
-        "temperature": 0.7,
-        "maxTokens": 150,
-        "messages": [{"role": "system", "content": "You answer calls of a shop."}],
-    },
-    "voice": {
-        "provider": "11labs",
-        "voiceId": "21m00Tcm4TlvDq8ikWAM",
-        "stability": 0.5,
-        "similarityBoost": 0.8,
-        "optimizeStreamingLatency": 3,
-    },
-    "transcriber": {
-        "provider": "deepgram",
-        "model": "nova-2",
-        "language": "en-US",
-        "smartFormat": True,
-        "endpointing": 200,
-    },
-    "firstMessage": "Hello, how can I help?",
-    "serverUrl": "https://example.com/webhook/vapi",
-    "serverUrlSecret": "a-shared-secret",
-    "startSpeakingPlan": {"waitSeconds": 0.4},
-    "stopSpeakingPlan": {"numWords": 0, "voiceSeconds": 0.2, "backoffSeconds": 1},
-}
 
 
 def test_the_assistant_of_a_hosted_tutorial_is_read() -> None:
