@@ -58,10 +58,23 @@ def take_plans(data: Mapping[str, Any]) -> PlansRead:
     """Read the plans as `turn_taking`, and leave out what has no counterpart; the given data stays."""
     read = PlansRead({key: value for key, value in data.items() if key not in IGNORED})
     read.notices += [f"{key} is left out: {why}" for key, why in IGNORED.items() if key in data]
+    _take_functions(read)
     _take_first_message_mode(read)
     _take_start(read)
     _take_stop(read)
     return read
+
+
+def _take_functions(read: PlansRead) -> None:
+    """Read functions of a model as tools, which ask the assistant's server in the form of their time."""
+    model = read.data.get("model")
+    functions = model.get("functions") if isinstance(model, dict) else None
+    if not isinstance(model, dict) or not isinstance(functions, list):
+        return
+    tools = [{"type": "function", "function": each, "posts": "function-call"} for each in functions]
+    others = {key: value for key, value in model.items() if key not in ("functions", "tools")}
+    read.data["model"] = {**others, "tools": [*(model.get("tools") or ()), *tools]}
+    read.notices.append("model.functions is read as model.tools that post `function-call`.")
 
 
 def _take_first_message_mode(read: PlansRead) -> None:

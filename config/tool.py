@@ -28,6 +28,7 @@ _BELONGS_TO = {
     "result": "http",
     "allow": "http",
     "server": "server",
+    "posts": "server",
     "destinations": "transfer_call",
 }
 """Keys that one kind of tool alone has."""
@@ -104,6 +105,8 @@ class Tool(Section):
     """Hosts that it may ask; one on a private network must be named here, like `127.0.0.1:9000`."""
     server: Server | None = None
     """Where a `server` tool posts to, if not to the assistant's own `server`."""
+    posts: Literal["", "tool-calls", "function-call"] = ""
+    """What a `server` tool posts; empty: `tool-calls`. `function-call` is its older form."""
     deadline_s: Annotated[float, Field(gt=0, le=600)] = 5.0
     """The tool has failed when it has not answered after so many seconds of running."""
     dedupe_s: Annotated[float, Field(ge=0, le=3600)] = 10.0

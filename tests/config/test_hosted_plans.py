@@ -125,7 +125,28 @@ def test_the_assistant_of_a_hosted_tutorial_is_read() -> None:
     assert (assistant.turn_taking.endpointing_ms, assistant.turn_taking.pause_after_ms) == (200, 200)
     assert assistant.server is not None
     assert assistant.server.url == "https://example.com/webhook/vapi"
+    (tool,) = assistant.tools
+    assert (tool.name, tool.kind, tool.posts) == ("checkOrder", "server", "function-call")
     assert "a-shared-secret" not in "".join(assistant.notices)
+
+
+def test_functions_stand_beside_tools() -> None:
+    function = {"name": "one", "parameters": {"type": "object", "properties": {}}}
+    bye = {"type": "endCall"}
+    assistant = read(
+        model={"functions": [function], "tools": [bye]}, server={"url": "https://example.com/hook"}
+    )
+    assert [(tool.name, tool.kind) for tool in assistant.tools] == [
+        ("endCall", "end_call"),
+        ("one", "server"),
+    ]
+
+
+def test_a_function_that_is_wrong_is_told() -> None:
+    functions = [{"name": "no name at all"}]
+    assert any(
+        "name" in key for key in keys_of(model={"functions": functions}, server={"url": "https://x.example"})
+    )
 
 
 def test_an_assistant_that_waits_for_the_caller_has_no_greeting() -> None:

@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 from fake_engines import InlineWorkers
+from hosted_tutorial import TUTORIAL
 
 from offhook.bridge.call_log import CallLog
 from offhook.bridge.events_out.telling import telling
 from offhook.config.assistant import Assistant
+from offhook.config.assistant_loading import parse_assistant
 from offhook.config.errors import ToolError
 from offhook.config.server import Server
 from offhook.config.settings import Settings
@@ -44,6 +46,10 @@ const server = http.createServer((request, response) => {
     if (!verified) return answer(401, {error: "invalid signature"});
     const {message} = body;
     console.log(JSON.stringify([message.type, message.call.id]));
+    if (message.type === "function-call") {
+      const {name, parameters} = message.functionCall;
+      return answer(200, {result: `${name} of ${parameters.orderId} is on its way`});
+    }
     if (message.type !== "tool-calls") return answer(200, {received: true});
     if (busy.now) return answer(429, {received: true});
     busy.now = true;
@@ -94,18 +100,36 @@ async def test_every_message_of_a_call_passes_its_check(node: tuple[str, asyncio
     ]
 
 
-async def test_its_tools_answer_though_it_does_one_thing_at_a_time(
-    node: tuple[str, asyncio.StreamReader],
-) -> None:
-    url, _ = node
-    client = WebClient()
-    tool = ServerTool(
-        Tool(name="price", kind="server"),
+def server_tool(client: WebClient, url: str, tool: Tool) -> ServerTool:
+    return ServerTool(
+        tool,
         Server.model_validate({"url": url, "secret": SECRET}),
         assistant="Shop",
         exchange=client.exchange,
         clock=LoopClock(asyncio.get_running_loop()),
     )
+
+
+async def test_a_function_of_a_tutorials_assistant_is_answered(
+    node: tuple[str, asyncio.StreamReader],
+) -> None:
+    url, output = node
+    (function,) = parse_assistant(TUTORIAL, "a.json").tools
+    client = WebClient()
+    try:
+        outcome = await server_tool(client, url, function)({"orderId": "4711"}, ToolRun("k", "CA1", {}))
+    finally:
+        await client.close()
+    assert outcome == ToolOutcome("checkOrder of 4711 is on its way")
+    assert await said(output, 1) == [["function-call", "CA1"]]
+
+
+async def test_its_tools_answer_though_it_does_one_thing_at_a_time(
+    node: tuple[str, asyncio.StreamReader],
+) -> None:
+    url, _ = node
+    client = WebClient()
+    tool = server_tool(client, url, Tool(name="price", kind="server"))
     try:
         runs = [tool({"name": str(p), "price": p}, ToolRun(f"k{p}", "CA1", {})) for p in (1.0, 1e-7)]
         assert await asyncio.gather(*runs) == [

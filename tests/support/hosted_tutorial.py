@@ -12,6 +12,13 @@ TUTORIAL: dict[str, Any] = {
         "temperature": 0.7,
         "maxTokens": 150,
         "messages": [{"role": "system", "content": "You answer calls of a shop."}],
+        "functions": [
+            {
+                "name": "checkOrder",
+                "description": "Tells where an order is.",
+                "parameters": {"type": "object", "properties": {"orderId": {"type": "string"}}},
+            }
+        ],
     },
     "voice": {
         "provider": "11labs",

@@ -27,9 +27,15 @@ TEXT_LIMIT = 1000
 
 
 def tool_calls_message(
-    name: str, arguments: Mapping[str, Any], run: ToolRun, assistant: str, sent_at_ms: int
+    name: str,
+    arguments: Mapping[str, Any],
+    run: ToolRun,
+    assistant: str,
+    sent_at_ms: int,
+    *,
+    older_form: bool = False,
 ) -> bytes:
-    """Write the JSON that is posted for one execution of a tool."""
+    """Write the JSON that is posted for one execution of a tool; the older form is `function-call`."""
     call = {
         "id": run.key,
         "type": "function",
@@ -37,8 +43,11 @@ def tool_calls_message(
         "arguments": arguments,
         "function": {"name": name, "arguments": arguments},
     }
+    asked = (
+        {"functionCall": {"name": name, "parameters": arguments}} if older_form else {"toolCallList": [call]}
+    )
     message = {
-        "type": "tool-calls",
+        "type": "function-call" if older_form else "tool-calls",
         "timestamp": sent_at_ms,
         "idempotencyKey": run.key,
         "call": {
@@ -49,7 +58,7 @@ def tool_calls_message(
         },
         "assistant": {"name": assistant},
         "variables": dict(run.variables),
-        "toolCallList": [call],
+        **asked,
     }
     return javascript_json({"message": message})
 

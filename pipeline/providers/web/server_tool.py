@@ -61,7 +61,14 @@ class ServerTool:
         """
         give_up_at = self._clock.now() + self._tool.deadline_s
         sent_at_ms = round(self._wall_time() * 1000)
-        body = tool_calls_message(self._tool.name, arguments, run, self._assistant, sent_at_ms)
+        body = tool_calls_message(
+            self._tool.name,
+            arguments,
+            run,
+            self._assistant,
+            sent_at_ms,
+            older_form=self._tool.posts == "function-call",
+        )
         pause_s = FIRST_PAUSE_S
         while True:
             outcome, why, asked_pause_s = await self._attempt(body, run, give_up_at - self._clock.now())
