@@ -6,7 +6,10 @@ import logging
 
 import pytest
 import structlog
+from hosted_tutorial import TUTORIAL
 from vendor_rig import ANSWER, vendor_call
+
+from offhook.config.assistant_loading import parse_assistant
 
 WORDS = ANSWER.replace(".", "").split()
 
@@ -17,6 +20,23 @@ async def test_a_turn_goes_through_all_three_vendors_and_back() -> None:
         assert await rig.agent_answers() == WORDS
         assert rig.understood() == ["anchor basket candle"]
         assert rig.told() == WORDS
+        assert rig.call.log.of("provider.failed") == []
+
+
+async def test_the_assistant_of_a_hosted_tutorial_holds_a_call() -> None:
+    model = {key: value for key, value in TUTORIAL["model"].items() if key != "functions"}
+    # The emulated voice spells, and knows these words alone.
+    own = {**TUTORIAL, "model": model, "firstMessage": "lantern meadow nutmeg."}
+    async with vendor_call(assistant=parse_assistant(own, "tutorial.json")) as rig:
+        await rig.agent_answers()
+        assert rig.told() == ["lantern", "meadow", "nutmeg"]
+        await rig.caller_says("anchor basket candle")
+        await rig.agent_answers()
+        assert rig.understood() == ["anchor basket candle"]
+        (connected,) = rig.seen("deepgram", "connected")
+        assert (connected["query"]["model"], connected["query"]["smart_format"]) == (("nova-2",), ("true",))
+        (request,) = rig.seen("openai", "request")
+        assert request["roles"][0] == "system"
         assert rig.call.log.of("provider.failed") == []
 
 

@@ -16,6 +16,7 @@ from bridge_rig import loop_clock
 from call_rig import CallRig, running_call
 from fake_engines import InlineWorkers
 
+from offhook.config.assistant import Assistant
 from offhook.config.settings import Settings, load_settings
 from offhook.config.vendors import KEY_VARIABLES
 from offhook.lab.scripted_engines import AnsweringModel, Answers
@@ -97,14 +98,15 @@ async def vendor_call(
     answers: Answers = (ANSWER,),
     profile: str = "instant",
     faults: Sequence[str] = (),
+    assistant: Assistant | None = None,
     **fields: Any,
 ) -> AsyncIterator[VendorRig]:
-    """Run a call whose three stages are emulated vendors; `fields` go into the assistant's file.
+    """Run a call whose three stages are emulated vendors; `fields` go into the file of the usual assistant.
 
     Nothing of it is left when the block ends: no task, and no connection or context at a vendor.
     """
     server = emulated(spelled_inside(AnsweringModel(answers)), profile=profile)
-    assistant = trial_assistant(**fields)
+    assistant = assistant or trial_assistant(**fields)
     before = asyncio.all_tasks()
     async with server.listening() as vendors:
         settings = load_settings(vendors.environment(), env_file=None)
