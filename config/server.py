@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["Server", "signing_key"]
+__all__ = ["Server", "SigningSecret", "signing_key"]
 
 import base64
 import binascii
+from typing import Annotated
 
-from pydantic import SecretStr, field_validator
+from pydantic import AfterValidator, SecretStr, field_validator
 
 from .section import Section
 from .urls import checked_url
@@ -16,28 +17,30 @@ _STANDARD_PREFIX = "whsec_"
 """Of Standard Webhooks, behind which a secret is base64."""
 
 
+def _can_sign(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if not text or not text.isascii() or not text.isprintable():
+        raise ValueError("must be plain letters, digits and signs, for it is sent as a header")
+    signing_key(text)
+    return secret
+
+
+SigningSecret = Annotated[SecretStr, AfterValidator(_can_sign)]
+"""Shared with the receiver of what is posted."""
+
+
 class Server(Section):
     """A server that is posted to; `${NAME}` stands for a variable of the environment."""
 
     url: str
     """An http or https address."""
-    secret: SecretStr | None = None
+    secret: SigningSecret | None = None
     """Shared with the receiver, to sign what is posted; behind `whsec_` it is read as base64."""
 
     @field_validator("url")
     @classmethod
     def _is_an_address(cls, url: str) -> str:
         return checked_url(url)
-
-    @field_validator("secret")
-    @classmethod
-    def _can_sign(cls, secret: SecretStr | None) -> SecretStr | None:
-        if secret is not None:
-            text = secret.get_secret_value()
-            if not text or not text.isascii() or not text.isprintable():
-                raise ValueError("must be plain letters, digits and signs, for it is sent as a header")
-            signing_key(text)
-        return secret
 
 
 def signing_key(secret: str) -> bytes:

@@ -17,6 +17,7 @@ from .dotenv_file import read_dotenv
 from .environment import Layer, Variable, read_variables
 from .errors import ConfigError, ConfigProblem
 from .number_patterns import NumberPatterns
+from .server import SigningSecret
 from .urls import checked_url
 from .vendors import Account
 
@@ -71,7 +72,7 @@ class Settings(BaseSettings):
     """Where that vendor is reached, if not at its own address: one of its regions, for instance."""
     webhook_url: Url | None = None
     """Where events of all calls are posted to."""
-    webhook_secret: SecretStr | None = None
+    webhook_secret: SigningSecret | None = None
     """Signs what is posted."""
     data_folder: Path | None = None
     """Where messages are kept that no receiver took, of all workers together."""
@@ -157,6 +158,7 @@ _FIXES = {
     "deepgram_base_url": "Write it as https://api.eu.deepgram.com.",
     "elevenlabs_base_url": "Write it as https://api.eu.residency.elevenlabs.io.",
     "webhook_url": "Write it as https://example.com/events.",
+    "webhook_secret": "Write plain letters and digits, or base64 behind whsec_.",
     "workers": "Write a whole number from 1 to 64.",
     "max_calls": "Write a whole number from 1.",
     "max_call_s": "Write seconds, from 10 to 86400.",

@@ -366,3 +366,12 @@ def test_no_text_of_the_settings_holds_a_secret() -> None:
 def test_an_address_of_a_vendor_that_is_none_is_told_with_an_example(name: str, address: str) -> None:
     problem = problems_of({name: address})[name]
     assert problem.fix.startswith("Write it as https://")
+
+
+@pytest.mark.parametrize("secret", ["whsec_?", "ünï", "two\nlines"])
+def test_a_webhook_secret_that_cannot_sign_is_told_before_the_server_starts(secret: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_settings({"WEBHOOK_SECRET": secret}, env_file=None)
+    (problem,) = caught.value.problems
+    assert problem.key == "WEBHOOK_SECRET"
+    assert secret not in str(problem)
