@@ -15,8 +15,9 @@ from typing import Any
 
 from offhook.config.assistant import Assistant
 from offhook.config.assistant_loading import parse_assistant
-from offhook.config.documents import read_json
+from offhook.config.documents import KeyPath, read_json
 from offhook.config.errors import ConfigError, ConfigProblem
+from offhook.config.hosted_names import Translation, translate
 from offhook.pipeline.clock import Clock
 
 SOURCE = "POST /assistant"
@@ -34,22 +35,25 @@ def read_posted(body: str) -> Assistant:
     looked at. Raises ConfigError with all that is wrong.
     """
     document = read_json(body, SOURCE)
-    if foreign := list(_of_this_machine(document.data, "")):
-        raise ConfigError(foreign)
+    if isinstance(document.data, dict):
+        # As the loader will read it: keys have several spellings, and none may slip past.
+        translation = translate(document.data, Assistant)
+        if foreign := list(_of_this_machine(translation.data, (), translation)):
+            raise ConfigError(foreign)
     return parse_assistant(document.data, SOURCE, lookup=_NOTHING.__getitem__)
 
 
-def _of_this_machine(data: Any, place: str) -> Iterator[ConfigProblem]:
-    if isinstance(data, dict):
+def _of_this_machine(data: Any, path: KeyPath, translation: Translation) -> Iterator[ConfigProblem]:
+    place = ".".join(map(str, translation.written(path)))
+    if path and path[-1] == "callable":
+        message = "names code of this machine, which no posted assistant may run."
+        yield ConfigProblem(SOURCE, place, message, "Write the tool with `kind: http` or `server`.")
+    elif isinstance(data, dict):
         for key, value in data.items():
-            inside = f"{place}.{key}" if place else str(key)
-            if key == "callable":
-                message = "names code of this machine, which no posted assistant may run."
-                yield ConfigProblem(SOURCE, inside, message, "Write the tool with `kind: http` or `server`.")
-            yield from _of_this_machine(value, inside)
+            yield from _of_this_machine(value, (*path, key), translation)
     elif isinstance(data, list):
         for number, value in enumerate(data):
-            yield from _of_this_machine(value, f"{place}.{number}" if place else str(number))
+            yield from _of_this_machine(value, (*path, number), translation)
     elif isinstance(data, str) and "${" in data:
         message = "reads the environment of this machine, which no posted assistant may do."
         yield ConfigProblem(SOURCE, place, message, "Write the value itself.")

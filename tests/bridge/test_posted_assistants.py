@@ -100,17 +100,34 @@ async def test_a_form_of_a_web_page_posts_none() -> None:
         assert state.posted.loaded() == ()
 
 
+@pytest.mark.parametrize("key", ["callable", "Callable", "CALLABLE"])
+@pytest.mark.parametrize("place", ["tools", "model.tools", "hosted tools"])
 def test_code_of_this_machine_is_refused_before_it_is_imported(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, key: str, place: str
 ) -> None:
-    def imported(*_: object) -> None:
-        raise AssertionError("the module was looked at")
-
-    monkeypatch.setattr("importlib.import_module", imported)
-    tools = [{"name": "t", "kind": "python", "callable": "antigravity:geohash"}]
+    tool = {"name": "t", "kind": "python", key: "antigravity:geohash"}
+    if place == "hosted tools":
+        tool = {"type": "function", "function": {"name": "t"}, key: "antigravity:geohash"}  # type: ignore[dict-item]
+    holder = {"model": {"tools": [tool]}} if place == "model.tools" else {"tools": [tool]}
+    # An error raised by the import would be told as the tool's own, so imports are written down.
+    looked_at: list[object] = []
+    monkeypatch.setattr("importlib.import_module", looked_at.append)
     with pytest.raises(ConfigError) as refused:
-        read_posted(json.dumps({"name": "x", "tools": tools}))
-    assert [problem.key for problem in refused.value.problems] == ["tools.0.callable"]
+        read_posted(json.dumps({"name": "x", **holder}))
+    assert looked_at == []
+    assert key.lower() in str(refused.value).lower()
+
+
+@given(st.permutations("callable").map("".join) | st.text("calbeCALBE_- ", max_size=12), st.booleans())
+def test_no_spelling_of_a_key_imports_code(key: str, capital: bool) -> None:
+    looked_at: list[object] = []
+    spelled = key.capitalize() if capital else key
+    tool = {"name": "t", "kind": "python", spelled: "antigravity:geohash"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("offhook.config.assistant_checks.import_callable", looked_at.append)
+        with contextlib.suppress(ConfigError):
+            read_posted(json.dumps({"name": "x", "tools": [tool]}))
+    assert looked_at == []
 
 
 async def test_it_is_forgotten_an_hour_after_its_last_use() -> None:
