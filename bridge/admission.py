@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["FORM_WITHIN_S", "read_form", "trust_fault"]
+__all__ = ["FORM_WITHIN_S", "read_form", "read_json_body", "trust_fault"]
 
 import asyncio
 from urllib.parse import parse_qs
@@ -35,14 +35,30 @@ async def read_form(request: web.Request) -> Fields | Rule:
     """
     if request.content_type != "application/x-www-form-urlencoded":
         return http_rules.WRONG_CONTENT_TYPE
-    try:
-        async with asyncio.timeout(FORM_WITHIN_S):
-            body = await request.read()
-    except TimeoutError:
-        return http_rules.SLOW_BODY
+    body = await _read_body(request)
+    if isinstance(body, Rule):
+        return body
     try:
         return parse_qs(
             body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_FIELD_LIMIT
         )
     except ValueError:
         return http_rules.BAD_FORM
+
+
+async def read_json_body(request: web.Request) -> bytes | Rule:
+    """The body of a request that says it is JSON, or the rule by which it cannot be read.
+
+    A form of a web page can say no such thing. Raises HTTPRequestEntityTooLarge.
+    """
+    if request.content_type != "application/json":
+        return http_rules.NO_JSON
+    return await _read_body(request)
+
+
+async def _read_body(request: web.Request) -> bytes | Rule:
+    try:
+        async with asyncio.timeout(FORM_WITHIN_S):
+            return await request.read()
+    except TimeoutError:
+        return http_rules.SLOW_BODY

@@ -110,23 +110,21 @@ async def serving(
         posted = PostedAssistants(clock, room.warm)
         factory = ConversationFactory(
             clock=clock,
-            assistants=lambda name: posted.find(name) or files.current(name),
+            assistants=files.current,
             engines=room.engines,
             is_ready=lambda: room.ready,
+            posted=posted,
             announce=announce,
         )
-        if membership is None:
-            server = Server(settings, factory, clock, watchdog=True, posted=posted)
-        else:
-            server = Server(
-                settings,
-                factory,
-                clock,
-                watchdog=True,
-                store=membership.store,
-                place=membership.place,
-                posted=posted,
-            )
+        server = Server(
+            settings,
+            factory,
+            clock,
+            watchdog=True,
+            store=None if membership is None else membership.store,
+            place=None if membership is None else membership.place,
+            posted=posted,
+        )
         garbage = GarbageRounds(clock, lambda: server.state.registry.counts)
         late = membership is not None and membership.listen_when_warm
         port = None if late else await _listen(server, settings)

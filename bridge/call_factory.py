@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ConversationFactory"]
+__all__ = ["Announce", "ConversationFactory"]
 
 from collections.abc import Callable, Mapping
 
@@ -18,12 +18,12 @@ from offhook.pipeline.shared_conversion import Conversions
 
 from .call_log import CallLog
 from .live_call import LiveCall
-from .posted_assistants import POSTED_PREFIX
+from .posted_assistants import PostedAssistants
 
 log = structlog.get_logger(__name__)
 
-
 Announce = Callable[[Assistant, str, Mapping[str, str], CallLog], None]
+"""Takes a call's assistant, CallSid, variables and log."""
 
 
 class ConversationFactory:
@@ -39,13 +39,15 @@ class ConversationFactory:
         assistants: Callable[[str | None], Assistant],
         engines: Callable[[Assistant], Engines],
         is_ready: Callable[[], bool],
+        posted: PostedAssistants | None = None,
         announce: Announce | None = None,
     ) -> None:
-        """`announce` is told of every call before it begins."""
+        """An assistant that was posted counts before a file's; `announce` is told of calls in advance."""
         self._clock = clock
         self._assistants = assistants
         self._engines = engines
         self._is_ready = is_ready
+        self._posted = posted or PostedAssistants(clock)
         self._announce = announce
         self._wheel, self._conversions = PacingWheel(clock), Conversions()
         self._served: dict[str | None, Assistant] = {}
@@ -92,6 +94,9 @@ class ConversationFactory:
         )
 
     def _prepared(self, name: str | None) -> tuple[Assistant, Engines]:
+        posted = self._posted.find(name)
+        if posted is not None:
+            return posted, self._engines(posted)
         newest, last = self._newest(name), self._served.get(name)
         try:
             prepared = newest, self._engines(newest)
@@ -100,9 +105,7 @@ class ConversationFactory:
                 raise
             log.warning("assistant.edit-waits", assistant=newest.name, reason=str(error))
             prepared = last, self._engines(last)
-        if name is None or not name.startswith(POSTED_PREFIX):
-            # A posted one cannot be edited, and is kept by whoever took it.
-            self._served[name] = prepared[0]
+        self._served[name] = prepared[0]
         return prepared
 
     def _newest(self, name: str | None) -> Assistant:

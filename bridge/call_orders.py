@@ -10,11 +10,12 @@ from typing import Annotated
 import msgspec
 
 from offhook.config.errors import Refused
+from offhook.config.phone_numbers import E164
 
 from .live_call import LiveCall
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2_000)]
-Number = Annotated[str, msgspec.Meta(pattern=r"^\+[1-9][0-9]{6,14}\Z")]
+Number = Annotated[str, msgspec.Meta(pattern=rf"^{E164}\Z")]
 
 
 class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

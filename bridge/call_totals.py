@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["LATENCIES", "STAGE_SPANS", "CallTotals", "stage_spans"]
+__all__ = ["LATENCIES", "STAGE_SPANS", "CallTotals", "latencies_of", "stages_of"]
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -50,21 +50,25 @@ class CallTotals:
                 self.figures[name] += event.data.get(name, 0)
 
     def _add_turn(self, timeline: Mapping[str, Any]) -> None:
-        for since, histogram in self.latencies.items():
-            _add(histogram, timeline.get(f"{since}_ms"), timeline.get("first_frame_ms"))
-        for stage, begun_ms, ended_ms in stage_spans(timeline):
-            _add(self.stages[stage], begun_ms, ended_ms)
+        for since, ms in latencies_of(timeline):
+            self.latencies[since].add(ms / 1000)
+        for stage, ms in stages_of(timeline):
+            self.stages[stage].add(ms / 1000)
 
 
-def stage_spans(timeline: Mapping[str, Any]) -> Iterator[tuple[str, int, int]]:
-    """Yield each stage that a turn went through, with its beginning and its end in milliseconds."""
+def latencies_of(timeline: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """Yield from when on, and the milliseconds to the first frame of the answer, by both definitions."""
+    answered_ms = timeline.get("first_frame_ms")
+    for since in LATENCIES:
+        begun_ms = timeline.get(f"{since}_ms")
+        if begun_ms is not None and answered_ms is not None:
+            yield since, answered_ms - begun_ms
+
+
+def stages_of(timeline: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """Yield each stage that a turn went through, and its milliseconds."""
     for stage, (beginnings, end) in STAGE_SPANS.items():
         reached = [at for name in beginnings if (at := timeline.get(f"{name}_ms")) is not None]
         ended_ms = timeline.get(f"{end}_ms")
         if reached and ended_ms is not None:
-            yield stage, reached[0] if stage == "model" else max(reached), ended_ms
-
-
-def _add(histogram: Histogram, begun_ms: int | None, ended_ms: int | None) -> None:
-    if begun_ms is not None and ended_ms is not None:
-        histogram.add((ended_ms - begun_ms) / 1000)
+            yield stage, ended_ms - (reached[0] if stage == "model" else max(reached))

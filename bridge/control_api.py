@@ -15,11 +15,12 @@ from offhook.config.errors import Refused
 from offhook.pipeline.ports import CallEvent
 
 from . import http_rules
-from .admission import FORM_WITHIN_S, trust_fault
+from .admission import read_json_body, trust_fault
 from .call_orders import ORDERS, CallOrder, read_order
 from .forwarding import answered_by_owner
 from .http_rules import refuse
 from .registry import CallEntry, CallStatus
+from .rules import Rule
 from .server_state import STATE
 from .siblings import answers_of_siblings
 from .trust import Audience
@@ -73,11 +74,9 @@ async def _get_call(request: web.Request) -> web.StreamResponse:
 
 
 async def _hang_up(request: web.Request) -> web.StreamResponse:
-    entry = _entry(request)
-    if entry is None:
-        return refuse(request, http_rules.NOT_FOUND)
-    if entry.status is CallStatus.ENDED:
-        return refuse(request, http_rules.ALREADY_ENDED)
+    entry = _live_entry(request)
+    if isinstance(entry, Rule):
+        return refuse(request, entry)
     entry.hang_up("api")
     return _json({"id": entry.call_sid, "status": "ending"}, status=202)
 
@@ -85,22 +84,16 @@ async def _hang_up(request: web.Request) -> web.StreamResponse:
 def _ordered(kind: type[CallOrder]) -> Handler:
     async def serve(request: web.Request) -> web.StreamResponse:
         """Give a live conversation the order that the body describes."""
-        if request.content_type != "application/json":
-            return refuse(request, http_rules.NO_JSON)
+        body = await read_json_body(request)
+        if isinstance(body, Rule):
+            return refuse(request, body)
         try:
-            async with asyncio.timeout(FORM_WITHIN_S):
-                order = read_order(await request.read(), kind)
-        except TimeoutError:
-            return refuse(request, http_rules.SLOW_BODY)
+            order = read_order(body, kind)
         except Refused as error:
-            answer = refuse(request, http_rules.BAD_ORDER)
-            answer.text = f"{http_rules.BAD_ORDER.name}: {error.reason}\n"
-            return answer
-        entry = _entry(request)
-        if entry is None:
-            return refuse(request, http_rules.NOT_FOUND)
-        if entry.status is CallStatus.ENDED:
-            return refuse(request, http_rules.ALREADY_ENDED)
+            return refuse(request, http_rules.BAD_ORDER, error.reason)
+        entry = _live_entry(request)
+        if isinstance(entry, Rule):
+            return refuse(request, entry)
         entry.tell(order.give)
         return _json({"id": entry.call_sid, "status": "accepted"}, status=202)
 
@@ -153,6 +146,14 @@ def _server_sent(number: int, event: CallEvent) -> bytes:
 
 def _entry(request: web.Request) -> CallEntry | None:
     return request.config_dict[STATE].registry.get(request.match_info["call_sid"])
+
+
+def _live_entry(request: web.Request) -> CallEntry | Rule:
+    """The call, if it takes orders."""
+    entry = _entry(request)
+    if entry is None:
+        return http_rules.NOT_FOUND
+    return http_rules.ALREADY_ENDED if entry.status is CallStatus.ENDED else entry
 
 
 def _json(value: Any, status: int = 200) -> web.Response:

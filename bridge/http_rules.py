@@ -135,10 +135,10 @@ RULES = (
 _BY_STATUS = {404: NOT_FOUND, 405: WRONG_METHOD, 413: BODY_TOO_LARGE}
 
 
-def refuse(request: web.Request, rule: Rule) -> web.Response:
-    """Count and log the rule, and answer in one plain sentence."""
+def refuse(request: web.Request, rule: Rule, why: str = "") -> web.Response:
+    """Count and log the rule, and answer in one plain sentence: its own, or `why` where more is known."""
     request.config_dict[STATE].apply(rule, path=request.path)
-    return web.Response(status=rule.code or 400, text=f"{rule.name}: {rule.when}\n")
+    return web.Response(status=rule.code or 400, text=f"{rule.name}: {why or rule.when}\n")
 
 
 def error_answers() -> Middleware:

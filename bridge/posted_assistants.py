@@ -5,7 +5,7 @@ They live in memory: for an hour after they were used last, and a thousand at mo
 
 from __future__ import annotations
 
-__all__ = ["POSTED_PREFIX", "PostedAssistants", "read_posted"]
+__all__ = ["PostedAssistants", "read_posted"]
 
 import asyncio
 import secrets
@@ -17,11 +17,11 @@ from offhook.config.assistant import Assistant
 from offhook.config.assistant_loading import parse_assistant
 from offhook.config.documents import KeyPath, read_json
 from offhook.config.errors import ConfigError, ConfigProblem
-from offhook.config.hosted_names import Translation, translate
+from offhook.config.hosted_names import translate
+from offhook.config.translation import Translation
 from offhook.pipeline.clock import Clock
 
 SOURCE = "POST /assistant"
-POSTED_PREFIX = "posted-"
 KEPT_S = 3_600.0
 LIMIT = 1_000
 WARM_WITHIN_S = 10.0
@@ -78,7 +78,7 @@ class PostedAssistants:
                     await self._warm(assistant)
             except TimeoutError:
                 """A call that comes too early hears an apology."""
-        name = f"{POSTED_PREFIX}{secrets.token_hex(16)}"
+        name = f"posted-{secrets.token_hex(16)}"
         self._kept[name] = self._clock.now(), assistant
         self._forget_old()
         return name

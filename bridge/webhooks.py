@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 
+from offhook.config.phone_numbers import E164
 from offhook.pipeline.log_fields import masked_number
 
 from . import http_rules
@@ -29,7 +30,7 @@ from .twilio import twiml
 
 _ASSISTANT_NAME = re.compile(r"[a-z0-9_-]{1,64}")
 _CALL_SID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_PHONE_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
+_PHONE_NUMBER = re.compile(E164)
 _FINAL_STATUSES = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 """After these the carrier asks nothing more (Twilio's documentation of `CallStatus`)."""
 _BUSY = "Sorry, all our lines are busy. Please call again in a few minutes. Goodbye."

@@ -27,8 +27,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, field_validator
 
-from .destination import PhoneNumber
 from .intents import Intent, Slot
+from .phone_numbers import PhoneNumber
 from .section import Section, in_order, known_provider
 from .server import Server
 from .speech import MOST_FALLBACKS, Transcriber, TranscriberChoice, Voice, VoiceChoice

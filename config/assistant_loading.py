@@ -16,8 +16,9 @@ from .documents import Document, KeyPath, read_json, read_yaml
 from .environment_texts import EnvironmentLookup, environment_lookup, with_environment
 from .errors import ConfigError, ConfigProblem
 from .explanation import explained
-from .hosted_names import Translation, translate
+from .hosted_names import translate
 from .tool_calls_out import unprotected
+from .translation import Translation
 
 _LARGEST_FILE_BYTES = 1 << 20
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-__all__ = ["Destination", "DestinationName", "PhoneNumber", "destination_parameters"]
+__all__ = ["Destination", "DestinationName", "destination_parameters"]
 
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import Field
 
+from .phone_numbers import PhoneNumber
 from .section import Section
 
-PhoneNumber = Annotated[str, Field(pattern=r"^\+[1-9][0-9]{6,14}$")]
-"""E.164: a plus sign, the country code, and no spaces."""
 DestinationName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_ -]{1,64}$")]
 
 

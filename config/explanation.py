@@ -11,8 +11,9 @@ from pydantic import ValidationError
 
 from .assistant import Assistant
 from .documents import KeyPath
-from .hosted_names import Translation, camel_case, foreign_names, section_of
+from .hosted_names import camel_case, foreign_names, section_of
 from .section import Section, did_you_mean
+from .translation import Translation
 
 _KINDS = {
     "string_type": "must be a text",

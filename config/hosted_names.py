@@ -7,11 +7,10 @@ Source of the foreign names: the public API reference of Vapi ("Create Assistant
 
 from __future__ import annotations
 
-__all__ = ["Translation", "camel_case", "foreign_names", "section_of", "translate"]
+__all__ = ["camel_case", "foreign_names", "section_of", "translate"]
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, get_args, get_origin
 
 from .assistant import Assistant, ModelChoice
@@ -20,6 +19,7 @@ from .hosted_plans import take_plans
 from .hosted_tools import HostedTool, is_hosted_tool, read_hosted_tool
 from .section import Section
 from .speech import TranscriberChoice, VoiceChoice
+from .translation import Translation
 from .vendor_checks import vendor_choices
 
 # From where (in our spelling) to where; the first part of the target is made when it is not there.
@@ -48,30 +48,10 @@ _ALIASES: Mapping[type[Section], Mapping[str, str]] = {
 _PROVIDERS = {"11labs": "elevenlabs", "custom-llm": "openai"}
 
 
-@dataclass(slots=True)
-class Translation:
-    """An assistant's data in our own names, and what was done to get there."""
-
-    data: dict[str, Any]
-    notices: list[str] = field(default_factory=list)
-    problems: list[tuple[KeyPath, str]] = field(default_factory=list)
-    """Where (as written) and what."""
-    origins: dict[KeyPath, KeyPath] = field(default_factory=dict)
-    """Our path of a value -> the path as written, for all that was renamed or moved."""
-
-    def written(self, path: KeyPath) -> KeyPath:
-        """Tell where in the file the value of one of our paths stands."""
-        for length in range(len(path), 0, -1):
-            if path[:length] in self.origins:
-                return self.origins[path[:length]] + path[length:]
-        return path
-
-
 def translate(data: dict[str, Any], root: type[Section]) -> Translation:
     """Read the hosted platforms' names as ours; the given data is left as it was."""
-    plans = take_plans(data)
-    result = Translation({}, plans.notices, plans.problems, plans.origins)
-    result.data = _renamed_keys(plans.data, root, (), result)
+    result = take_plans(data)
+    result.data = _renamed_keys(result.data, root, (), result)
     for source, target in _MOVES:
         _move(result, source, target)
     result.data = _renamed_keys(result.data, root, (), result)  # what was moved has keys of its own

@@ -5,13 +5,13 @@ Source: the public API reference of Vapi ("Create Assistant": startSpeakingPlan,
 
 from __future__ import annotations
 
-__all__ = ["IGNORED", "PlansRead", "take_plans"]
+__all__ = ["IGNORED", "take_plans"]
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from .documents import KeyPath
+from .translation import Translation
 
 IGNORED: Mapping[str, str] = {
     "analysisPlan": "calls are not analysed; the report at the end of a call has all that was said.",
@@ -44,19 +44,9 @@ IGNORED: Mapping[str, str] = {
 _Convert = Callable[[Any], Any]
 
 
-@dataclass(slots=True)
-class PlansRead:
-    """An assistant's data without the plans, and what became of them."""
-
-    data: dict[str, Any]
-    notices: list[str] = field(default_factory=list)
-    problems: list[tuple[KeyPath, str]] = field(default_factory=list)
-    origins: dict[KeyPath, KeyPath] = field(default_factory=dict)
-
-
-def take_plans(data: Mapping[str, Any]) -> PlansRead:
+def take_plans(data: Mapping[str, Any]) -> Translation:
     """Read the plans as `turn_taking`, and leave out what has no counterpart; the given data stays."""
-    read = PlansRead({key: value for key, value in data.items() if key not in IGNORED})
+    read = Translation({key: value for key, value in data.items() if key not in IGNORED})
     read.notices += [f"{key} is left out: {why}" for key, why in IGNORED.items() if key in data]
     _take_functions(read)
     _take_first_message_mode(read)
@@ -65,7 +55,7 @@ def take_plans(data: Mapping[str, Any]) -> PlansRead:
     return read
 
 
-def _take_functions(read: PlansRead) -> None:
+def _take_functions(read: Translation) -> None:
     """Read functions of a model as tools, which ask the assistant's server in the form of their time."""
     model = read.data.get("model")
     functions = model.get("functions") if isinstance(model, dict) else None
@@ -77,7 +67,7 @@ def _take_functions(read: PlansRead) -> None:
     read.notices.append("model.functions is read as model.tools that post `function-call`.")
 
 
-def _take_first_message_mode(read: PlansRead) -> None:
+def _take_first_message_mode(read: Translation) -> None:
     mode = read.data.pop("firstMessageMode", None)
     if mode in (None, "assistant-speaks-first"):
         return
@@ -88,78 +78,84 @@ def _take_first_message_mode(read: PlansRead) -> None:
         read.notices.append("firstMessageMode is left out: the first message is the text that is written.")
 
 
-def _take_start(read: PlansRead) -> None:
-    plan = _plan(read, "startSpeakingPlan")
-    transcription = plan.pop("transcriptionEndpointingPlan", None)
-    if isinstance(transcription, dict):
-        plan.update({f"transcriptionEndpointingPlan.{key}": value for key, value in transcription.items()})
-    elif transcription is not None:
-        plan["transcriptionEndpointingPlan"] = transcription
-    floor = _milliseconds(100, 5000)
+def _take_start(read: Translation) -> None:
+    plan = _Plan(read, "startSpeakingPlan")
     if _has_endpointing(read.data):
-        _leave(read, plan, "startSpeakingPlan", "waitSeconds", "transcriber.endpointing counts")
-    _set(read, plan, "startSpeakingPlan.waitSeconds", "endpointing_ms", floor)
-    inner = "startSpeakingPlan.transcriptionEndpointingPlan"
-    _set(read, plan, f"{inner}.onNoPunctuationSeconds", "max_endpointing_ms", _milliseconds(500, 20_000))
-    _set(read, plan, f"{inner}.onNumberSeconds", "value_patience", _number_patience)
-    _set(read, plan, "startSpeakingPlan.customEndpointingRules", "patience", _patience_rules)
-    reasons = {
-        "transcriptionEndpointingPlan.onPunctuationSeconds": "a whole sentence waits for endpointing_ms",
-        "smartEndpointingEnabled": "what was said always counts for when a turn is over",
-        "smartEndpointingPlan": "what was said always counts for when a turn is over",
-    }
-    for key, why in reasons.items():
-        _leave(read, plan, "startSpeakingPlan", key, why)
-    _refuse_rest(read, plan, "startSpeakingPlan")
+        plan.leave("waitSeconds", "transcriber.endpointing counts")
+    plan.put("waitSeconds", "endpointing_ms", _milliseconds(100, 5000))
+    inner = "transcriptionEndpointingPlan"
+    plan.open(inner)
+    plan.put(f"{inner}.onNoPunctuationSeconds", "max_endpointing_ms", _milliseconds(500, 20_000))
+    plan.put(f"{inner}.onNumberSeconds", "value_patience", _number_patience)
+    plan.put("customEndpointingRules", "patience", _patience_rules)
+    plan.leave(f"{inner}.onPunctuationSeconds", "a whole sentence waits for endpointing_ms")
+    for key in ("smartEndpointingEnabled", "smartEndpointingPlan"):
+        plan.leave(key, "what was said always counts for when a turn is over")
+    plan.refuse_rest()
 
 
-def _take_stop(read: PlansRead) -> None:
-    plan = _plan(read, "stopSpeakingPlan")
-    if plan.get("numWords") == 0:
-        del plan["numWords"]  # sound pauses the agent, as it does by default
-    _set(read, plan, "stopSpeakingPlan.voiceSeconds", "pause_after_ms", _milliseconds(0, 1000))
-    _set(read, plan, "stopSpeakingPlan.numWords", "barge_in", lambda words: "partial" if words else words)
-    _set(read, plan, "stopSpeakingPlan.acknowledgementPhrases", "backchannels", lambda phrases: phrases)
-    _set(read, plan, "stopSpeakingPlan.interruptionPhrases", "stop_words", lambda phrases: phrases)
-    _leave(read, plan, "stopSpeakingPlan", "backoffSeconds", "the agent goes on when the turn is over")
-    _refuse_rest(read, plan, "stopSpeakingPlan")
+def _take_stop(read: Translation) -> None:
+    plan = _Plan(read, "stopSpeakingPlan")
+    plan.put("voiceSeconds", "pause_after_ms", _milliseconds(0, 1000))
+    # Without words to wait for sound pauses the agent, as it does by default.
+    plan.put("numWords", "barge_in", lambda words: "partial" if words else words, unless=0)
+    plan.put("acknowledgementPhrases", "backchannels")
+    plan.put("interruptionPhrases", "stop_words")
+    plan.leave("backoffSeconds", "the agent goes on when the turn is over")
+    plan.refuse_rest()
 
 
-def _plan(read: PlansRead, name: str) -> dict[str, Any]:
-    plan = read.data.pop(name, None)
-    if plan is not None and not isinstance(plan, dict):
-        read.problems.append(((name,), "must hold `key: value` pairs."))
-    return dict(plan) if isinstance(plan, dict) else {}
+class _Plan:
+    """One plan on its way into `turn_taking`: each field is put there, left out or refused."""
 
+    def __init__(self, read: Translation, name: str) -> None:
+        self._read, self._name = read, name
+        plan = read.data.pop(name, None)
+        if plan is not None and not isinstance(plan, dict):
+            read.problems.append(((name,), "must hold `key: value` pairs."))
+        self._left: dict[str, Any] = dict(plan) if isinstance(plan, dict) else {}
 
-def _set(read: PlansRead, plan: dict[str, Any], place: str, name: str, convert: _Convert) -> None:
-    """Put one value of a plan into `turn_taking`; one that is wrong stays as it is, and is told there."""
-    key = place.partition(".")[2]
-    if key not in plan:
-        return
-    value = plan.pop(key)
-    written = tuple(place.split("."))
-    turn_taking = read.data.setdefault("turn_taking", {})
-    if not isinstance(turn_taking, dict) or "turnTaking" in read.data:
-        read.problems.append((written, "and `turn_taking` cannot both be given; keep one of them."))
-        return
-    turn_taking = read.data["turn_taking"] = dict(turn_taking)
-    if name in turn_taking:
-        read.problems.append((written, f"and `turn_taking.{name}` are the same field; keep one of them."))
-        return
-    turn_taking[name] = convert(value)
-    read.origins["turn_taking", name] = written
-    read.notices.append(f"{place} is read as turn_taking.{name}.")
+    def open(self, key: str) -> None:
+        """Take the fields of a plan inside for our own, under dotted names; what is no plan stays."""
+        inner = self._left.get(key)
+        if isinstance(inner, dict):
+            del self._left[key]
+            self._left.update({f"{key}.{name}": value for name, value in inner.items()})
 
+    def put(
+        self, key: str, name: str, convert: _Convert = lambda value: value, *, unless: Any = None
+    ) -> None:
+        """Put one value into `turn_taking`; one that is wrong stays as it is, and is told there."""
+        if key not in self._left:
+            return
+        value = self._left.pop(key)
+        if unless is not None and value == unless:
+            return
+        read, written = self._read, self._written(key)
+        turn_taking = read.data.setdefault("turn_taking", {})
+        if not isinstance(turn_taking, dict) or "turnTaking" in read.data:
+            read.problems.append((written, "and `turn_taking` cannot both be given; keep one of them."))
+            return
+        if name in turn_taking:
+            told = f"and `turn_taking.{name}` are the same field; keep one of them."
+            read.problems.append((written, told))
+            return
+        read.data["turn_taking"] = {**turn_taking, name: convert(value)}
+        read.origins["turn_taking", name] = written
+        read.notices.append(f"{self._name}.{key} is read as turn_taking.{name}.")
 
-def _leave(read: PlansRead, plan: dict[str, Any], place: str, key: str, why: str) -> None:
-    if plan.pop(key, None) is not None:
-        read.notices.append(f"{place}.{key} is left out: {why}.")
+    def leave(self, key: str, why: str) -> None:
+        """Leave one field out."""
+        if self._left.pop(key, None) is not None:
+            self._read.notices.append(f"{self._name}.{key} is left out: {why}.")
 
+    def refuse_rest(self) -> None:
+        """What is left is unknown."""
+        for key in self._left:
+            self._read.problems.append((self._written(key), "is not a field of this plan."))
 
-def _refuse_rest(read: PlansRead, plan: dict[str, Any], place: str) -> None:
-    for key in plan:
-        read.problems.append(((place, *key.split(".")), "is not a field of this plan."))
+    def _written(self, key: str) -> KeyPath:
+        return (self._name, *key.split("."))
 
 
 def _milliseconds(least: int, most: int) -> _Convert:
@@ -178,13 +174,9 @@ def _number_patience(seconds: Any) -> Any:
 
 
 def _patience_rules(rules: Any) -> Any:
-    return [_patience_rule(rule) for rule in rules] if isinstance(rules, list) else rules
-
-
-def _patience_rule(rule: Any) -> Any:
-    if not isinstance(rule, dict):
-        return rule
-    return dict(_patience_fields(rule))
+    if not isinstance(rules, list):
+        return rules
+    return [dict(_patience_fields(rule)) if isinstance(rule, dict) else rule for rule in rules]
 
 
 def _patience_fields(rule: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from .dotenv_file import read_dotenv
 from .environment import Layer, Variable, read_variables
 from .errors import ConfigError, ConfigProblem
-from .number_patterns import NumberPatterns
+from .phone_numbers import NumberPatterns, PhoneNumber
 from .server import SigningSecret
 from .urls import checked_url
 from .vendors import Account
@@ -36,7 +36,6 @@ def _without_query(url: str) -> str:
 PublicUrl = Annotated[str, AfterValidator(_without_query)]
 Url = Annotated[str, AfterValidator(checked_url)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_networks)]
-PhoneNumber = Annotated[str, Field(pattern=r"^\+[1-9][0-9]{6,14}$")]
 
 
 class Settings(BaseSettings):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 __all__ = ["Stage", "TurnFigures", "Underrun", "find_underruns", "nearest_rank", "spread", "turn_figures"]
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from offhook.bridge.nearest_rank import nearest_rank
 
 from .bridge_log import BridgeEvent
 from .carrier import Gap
@@ -168,11 +169,6 @@ def find_underruns(
 def _moment(data: Mapping[str, Any], name: str) -> int | None:
     value = data.get(name)
     return round(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def nearest_rank(values: Sequence[int], share: float) -> int:
-    """The smallest value that at least this share of all values does not exceed."""
-    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
 def spread(values: Sequence[int]) -> str:

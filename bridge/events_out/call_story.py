@@ -7,9 +7,12 @@ __all__ = ["CallStory"]
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from offhook.pipeline.ports import CallEvent
 
-from ..call_totals import LATENCIES, stage_spans
+from ..call_totals import latencies_of, stages_of
+from ..nearest_rank import nearest_rank
 from .messages import (
     CallFacts,
     ConversationUpdate,
@@ -31,6 +34,7 @@ LINES_TOLD = 100
 LINES_KEPT = 2_000
 """Lines and tools of a call that its report holds; the first ones of more are lost."""
 _SINCE = {"last_sound": "fromLastSound", "end_of_turn": "fromEndOfTurn"}
+_SPEAKER = {"user": "User", "assistant": "AI"}
 _NO_ANSWER = "no answer in time"
 
 
@@ -77,8 +81,8 @@ class CallStory:
                 self._keep_tool(str(data["id"]), ToolUse(str(data["name"]), data["arguments"]))
             case "function-result" if str(data["id"]) in self._tools:
                 asked = self._tools[str(data["id"])]
-                self._tools[str(data["id"])] = ToolUse(
-                    asked.name, asked.arguments, bool(data["ok"]), int(data["ms"]), str(data["text"])
+                self._tools[str(data["id"])] = replace(
+                    asked, ok=bool(data["ok"]), ms=int(data["ms"]), result=str(data["text"])
                 )
             case "fault" if data["reason"] == _NO_ANSWER:
                 yield Hang(**told, reason=_NO_ANSWER)
@@ -107,13 +111,10 @@ class CallStory:
             self._tools[number] = use
 
     def _measure(self, timeline: Mapping[str, Any]) -> None:
-        answered_ms = timeline.get("first_frame_ms")
-        for since in LATENCIES:
-            begun_ms = timeline.get(f"{since}_ms")
-            if begun_ms is not None and answered_ms is not None:
-                self._latencies.setdefault(_SINCE[since], []).append(answered_ms - begun_ms)
-        for stage, begun_ms, ended_ms in stage_spans(timeline):
-            self._latencies.setdefault(stage, []).append(ended_ms - begun_ms)
+        for since, ms in latencies_of(timeline):
+            self._latencies.setdefault(_SINCE[since], []).append(ms)
+        for stage, ms in stages_of(timeline):
+            self._latencies.setdefault(stage, []).append(ms)
 
     def _over(self, told: Mapping[str, Any], event: CallEvent) -> Iterator[Message]:
         reason = str(event.data["reason"])
@@ -134,14 +135,5 @@ class CallStory:
         )
 
 
-_SPEAKER = {"user": "User", "assistant": "AI"}
-
-
 def _latency(values: list[int]) -> Latency:
-    """Nearest-rank percentiles."""
-    ordered = sorted(values)
-
-    def rank(share: int) -> int:
-        return ordered[max(0, -(-len(ordered) * share // 100) - 1)]
-
-    return Latency(len(ordered), rank(50), rank(95), ordered[-1])
+    return Latency(len(values), nearest_rank(values, 0.5), nearest_rank(values, 0.95), max(values))

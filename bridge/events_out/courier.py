@@ -19,21 +19,18 @@ from typing import Any
 import msgspec
 import structlog
 
-from offhook.config.errors import ToolError, ToolUnreachable
 from offhook.config.server import Server
 from offhook.pipeline.clock import Clock
 from offhook.pipeline.log_fields import failure_fields
 from offhook.pipeline.ports import CallEvent
-from offhook.pipeline.providers.web.javascript_json import javascript_json
-from offhook.pipeline.providers.web.signing import server_headers
-from offhook.pipeline.providers.web.web_client import Exchange, WebRequest
+from offhook.pipeline.providers.web.web_client import Exchange
 
 from .call_story import CallStory
 from .dead_letters import DeadLetters
-from .messages import Message
+from .messages import Envelope, Message
 from .outbox import Letter, Outbox
+from .posting import post
 
-POST_WITHIN_S = 10.0
 FLUSH_S = 3.0
 """At the end so long is what waits still posted."""
 BOXES_LIMIT = 2_000
@@ -157,31 +154,21 @@ class Courier:
             box.task = None
 
     async def _attempt(self, box: _Box, letter: Letter) -> None:
-        body = _body(letter)
-        server = box.receiver.server
-        headers = server_headers(server.secret, letter.id, int(self._wall_time()), body)
-        request = WebRequest("POST", server.url, headers, body, POST_WITHIN_S)
-        status, pause_s = 0, 0.0
-        try:
-            answer = await self._exchange(request, named=True)
-            status, pause_s = answer.status, answer.retry_after_s
-        except (ToolUnreachable, ToolError) as error:
-            why = error.reason
-        else:
-            why = f"status {status}"
+        server, now_s = box.receiver.server, int(self._wall_time())
+        attempt = await post(self._exchange, server, letter.id, _envelope(letter), now_s)
         if box.outbox.head is not letter:
             return
-        if 200 <= status < 300:
+        if attempt.taken:
             self.counters["delivered"] += 1
             box.outbox.delivered()
-        elif 300 <= status < 500 and status not in _TRY_AGAIN:
+            return
+        self._log_failure(box, letter, attempt.why)
+        if 300 <= attempt.status < 500 and attempt.status not in _TRY_AGAIN:
             self.counters["refused"] += 1
-            self._log_failure(box, letter, why)
-            self._bury(box, [box.outbox.refused()], why)
+            self._bury(box, [box.outbox.refused()], attempt.why)
         else:
             self.counters["failed"] += 1
-            self._log_failure(box, letter, why)
-            self._bury(box, box.outbox.failed(self._clock.now(), pause_s))
+            self._bury(box, box.outbox.failed(self._clock.now(), attempt.retry_after_s))
 
     def _log_failure(self, box: _Box, letter: Letter, why: str) -> None:
         kind = type(letter.message).__struct_config__.tag
@@ -196,8 +183,5 @@ class Courier:
 
 
 def _envelope(letter: Letter) -> dict[str, Any]:
-    return {"message": msgspec.to_builtins(letter.message)}
-
-
-def _body(letter: Letter) -> bytes:
-    return javascript_json(_envelope(letter))
+    built: dict[str, Any] = msgspec.to_builtins(Envelope(letter.message))
+    return built

@@ -10,6 +10,7 @@ __all__ = [
     "CallFacts",
     "ConversationUpdate",
     "EndOfCallReport",
+    "Envelope",
     "Hang",
     "Latency",
     "Line",

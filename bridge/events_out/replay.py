@@ -12,14 +12,11 @@ from pathlib import Path
 
 import msgspec
 
-from offhook.config.errors import ToolError, ToolUnreachable
 from offhook.config.server import Server
-from offhook.pipeline.providers.web.javascript_json import javascript_json
-from offhook.pipeline.providers.web.signing import server_headers
-from offhook.pipeline.providers.web.web_client import Exchange, WebRequest
+from offhook.pipeline.providers.web.web_client import Exchange
 
-from .courier import POST_WITHIN_S
 from .dead_letters import DeadLetter, read_dead_letters
+from .posting import post
 
 
 @dataclass(slots=True)
@@ -49,12 +46,12 @@ async def replay(
     left: list[DeadLetter] = []
     stuck: set[str] = set()
     for letter in read_dead_letters(taken, result.broken_lines.append):
-        why = None if letter.call_sid in stuck else await _post(letter, servers, exchange, wall_time)
-        if why is None and letter.call_sid not in stuck:
+        if letter.call_sid in stuck:
+            left.append(letter)
+        elif (why := await _post(letter, servers, exchange, wall_time)) is None:
             result.delivered += 1
-            continue
-        left.append(letter)
-        if why is not None:
+        else:
+            left.append(letter)
             stuck.add(letter.call_sid)
             result.kept.append(f"{letter.call_sid}: {why}")
     _put_back(file, taken, left)
@@ -76,13 +73,10 @@ async def _post(
     server = servers.get(letter.url)
     if server is None:
         return "its address is neither WEBHOOK_URL nor that of an assistant named with --assistant"
-    body = javascript_json(letter.body)
-    headers = server_headers(server.secret, letter.id, int(wall_time()), body)
-    try:
-        answer = await exchange(WebRequest("POST", server.url, headers, body, POST_WITHIN_S), named=True)
-    except (ToolUnreachable, ToolError) as error:
-        return error.reason
-    return None if answer.ok else f"the receiver answered with status {answer.status}"
+    attempt = await post(exchange, server, letter.id, letter.body, int(wall_time()))
+    if attempt.taken:
+        return None
+    return f"the receiver answered with {attempt.why}" if attempt.status else attempt.why
 
 
 def _put_back(file: Path, taken: Path, left: list[DeadLetter]) -> None:

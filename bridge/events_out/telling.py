@@ -15,6 +15,7 @@ from offhook.pipeline.clock import Clock
 from offhook.pipeline.ports import Workers
 from offhook.pipeline.providers.web.web_client import WebClient
 
+from ..call_factory import Announce
 from ..call_log import CallLog
 from .call_story import CallStory
 from .courier import Courier, Receiver
@@ -32,7 +33,7 @@ async def telling(
     workers: Workers,
     *,
     wall_time: Callable[[], float] = time.time,
-) -> AsyncIterator[Callable[[Assistant, str, Mapping[str, str], CallLog], None]]:
+) -> AsyncIterator[Announce]:
     """Give what is told of every new call; on leaving, what waits is posted, or kept."""
     client = WebClient()
     folder = settings.data_folder

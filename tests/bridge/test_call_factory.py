@@ -22,6 +22,7 @@ from fake_line import FakeControl, FakeLine
 
 from offhook.bridge.call_factory import ConversationFactory
 from offhook.bridge.live_call import LiveCall
+from offhook.bridge.posted_assistants import PostedAssistants
 from offhook.config.assistant import Assistant
 from offhook.config.errors import ConfigError, ConfigProblem, Refused
 from offhook.pipeline.call import Engines
@@ -40,11 +41,13 @@ class Rig:
         """Assistants without engines, by their name."""
         self.given: list[str] = []
         self.lent: WeakSet[Engines] = WeakSet()
+        self.posted = PostedAssistants(self.clock)
         self.factory = ConversationFactory(
             clock=self.clock,
             assistants=self.file,
             engines=self.engines,
             is_ready=lambda: True,
+            posted=self.posted,
             announce=lambda assistant, call_sid, variables, log: self.announced.append(
                 (assistant.name, call_sid)
             ),
@@ -147,7 +150,6 @@ async def test_every_call_is_announced_with_its_assistant_before_it_begins() -> 
 
 async def test_of_a_posted_assistant_nothing_is_kept_behind_its_call() -> None:
     rig = Rig()
-    rig.files["posted-1"] = assistant_from(name="Posted")
-    rig.call("posted-1")
+    rig.call(await rig.posted.keep(assistant_from(name="Posted")))
     assert rig.announced == [("Posted", "CA1")]
     assert rig.factory.served == ()

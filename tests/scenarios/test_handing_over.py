@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from call_rig import assistant_from, running_call
+from call_rig import asks_once, assistant_from, running_call
 
 from offhook.pipeline.messages import CallerSaid, ModelDelta, ModelRequest, TextDelta, ToolRequest
 
@@ -72,11 +72,7 @@ async def test_a_destination_that_is_none_goes_back_to_the_model_and_hands_nothi
 async def test_a_caller_who_speaks_into_the_last_words_is_not_handed_over() -> None:
     assistant = assistant_from(tools=[transfer_tool(SALES)])
 
-    def model(request: ModelRequest) -> Sequence[ModelDelta]:
-        first = sum(isinstance(message, CallerSaid) for message in request.messages) == 1
-        return [ToolRequest("x", "transfer", "{}")] if first else [TextDelta("Of course.")]
-
-    async with running_call(assistant, model) as rig:
+    async with running_call(assistant, asks_once("transfer", then="Of course.")) as rig:
         await rig.sleep(0.5)
         await rig.caller_says("Please connect me with sales.")
         await rig.agent_starts()
@@ -147,11 +143,7 @@ async def test_texts_wait_until_the_agent_has_spoken_and_are_one_turn() -> None:
 async def test_a_text_takes_a_goodbye_back_that_waits_for_its_end() -> None:
     assistant = assistant_from(tools=[{"name": "bye", "kind": "end_call"}], goodbye="Goodbye and thank you.")
 
-    def model(request: ModelRequest) -> Sequence[ModelDelta]:
-        first = sum(isinstance(message, CallerSaid) for message in request.messages) == 1
-        return [ToolRequest("x", "bye", "{}")] if first else [TextDelta("Still here.")]
-
-    async with running_call(assistant, model) as rig:
+    async with running_call(assistant, asks_once("bye", then="Still here.")) as rig:
         await rig.sleep(0.5)
         await rig.caller_says("That is all.")
         await rig.agent_starts()

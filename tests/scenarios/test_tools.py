@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from call_rig import assistant_from, running_call
+from call_rig import asks_once, assistant_from, running_call
 
 from offhook.pipeline.messages import (
     AgentSaid,
@@ -207,11 +207,7 @@ async def test_a_caller_who_speaks_into_the_goodbye_takes_the_call_up_again() ->
         goodbye="Thank you very much for your call and goodbye.",
     )
 
-    def model(request: ModelRequest) -> Sequence[ModelDelta | float]:
-        first = sum(isinstance(message, CallerSaid) for message in request.messages) == 1
-        return [ToolRequest("x", "end_call", "{}")] if first else [TextDelta("Of course.")]
-
-    async with running_call(assistant, model) as rig:
+    async with running_call(assistant, asks_once("end_call", then="Of course.")) as rig:
         await rig.sleep(0.5)
         await rig.caller_says("That is all, bye.")
         await rig.agent_starts()

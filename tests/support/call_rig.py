@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -24,6 +24,7 @@ from offhook.config.assistant_loading import parse_assistant
 from offhook.pipeline.call import Call, Engines
 from offhook.pipeline.clock import LoopClock
 from offhook.pipeline.line_up import alone
+from offhook.pipeline.messages import CallerSaid, ModelDelta, ModelRequest, TextDelta, ToolRequest
 from offhook.pipeline.pacing import PacingWheel
 from offhook.pipeline.ports import CallEvent
 from offhook.pipeline.shared_conversion import Conversions
@@ -176,6 +177,16 @@ def assistant_from(**fields: Any) -> Assistant:
         **fields,
     }
     return parse_assistant(data, "test")
+
+
+def asks_once(tool: str, then: str) -> Answerer:
+    """A model that answers the caller's first turn with a tool, and any later one with words."""
+
+    def answer(request: ModelRequest) -> Sequence[ModelDelta | float]:
+        first = sum(isinstance(message, CallerSaid) for message in request.messages) == 1
+        return [ToolRequest("x", tool, "{}")] if first else [TextDelta(then)]
+
+    return answer
 
 
 @asynccontextmanager

@@ -1,13 +1,18 @@
-"""Telephone numbers as a setting lists them: whole ones, or the beginnings of many."""
+"""Telephone numbers as they are written in settings, assistant files and requests."""
 
 from __future__ import annotations
 
-__all__ = ["NumberPatterns"]
+__all__ = ["E164", "NumberPatterns", "PhoneNumber"]
 
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
+
+E164 = r"\+[1-9][0-9]{6,14}"
+"""A plus sign, the country code, and no spaces; a pattern without anchors, for each reader has its own."""
+PhoneNumber = Annotated[str, Field(pattern=f"^{E164}$")]
+"""E.164."""
 
 _PATTERN = re.compile(r"\+[1-9][0-9]{0,14}\*?|anonymous")
 
