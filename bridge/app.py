@@ -9,6 +9,7 @@ import errno
 import os
 import signal
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -95,10 +96,11 @@ async def serving(
     default = files.current()
     if unmet := list(unmet_needs(default, settings.account)):
         raise ConfigError(unmet)
+    posts: Counter[str] = Counter()
     async with (
         PoolWorkers() as workers,
         PoolWorkers(threads=1) as voice_activity_thread,
-        telling(settings, clock, workers) as announce,
+        telling(settings, clock, workers, posts) as announce,
     ):
         room = EngineRoom(
             clock,
@@ -125,6 +127,7 @@ async def serving(
             place=None if membership is None else membership.place,
             posted=posted,
         )
+        server.state.posts = posts
         garbage = GarbageRounds(clock, lambda: server.state.registry.counts)
         late = membership is not None and membership.listen_when_warm
         port = None if late else await _listen(server, settings)

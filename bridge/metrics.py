@@ -48,6 +48,7 @@ REFUSALS = (
     stream_rules.ASSISTANT_UNUSABLE,
 )
 """Rules by which a call of the carrier's is not taken."""
+POSTED = ("delivered", "failed", "refused", "dropped", "dead", "lost")
 OF_ENDED = "in calls that have ended."
 
 Values = Iterable[tuple[str, float]]
@@ -103,6 +104,12 @@ def _calls(state: ServerState) -> Iterator[Metric]:
         "What should not happen and did, by the rule of docs/protocol.md.",
         "rule",
         sorted(counted.items()),
+    )
+    yield _counters(
+        "webhook_posts",
+        "What became of messages that are posted of calls; `failed` counts attempts.",
+        "outcome",
+        ((outcome, state.posts[outcome]) for outcome in POSTED),
     )
 
 

@@ -57,6 +57,8 @@ class ServerState:
     """Where this process stands among several; None when it is the only one."""
     capacity: Capacity = field(default_factory=Capacity)
     counters: Counter[str] = field(default_factory=Counter)
+    posts: Counter[str] = field(default_factory=Counter)
+    """What became of the messages that are posted of calls."""
     sockets: set[MediaSocket] = field(default_factory=set)
     """Every open stream, also of those that have not said whose they are."""
     draining: bool = False

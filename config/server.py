@@ -9,12 +9,16 @@ import binascii
 from typing import Annotated
 
 from pydantic import AfterValidator, SecretStr, field_validator
+from yarl import URL
 
 from .section import Section
 from .urls import checked_url
 
 _STANDARD_PREFIX = "whsec_"
 """Of Standard Webhooks, behind which a secret is base64."""
+
+
+_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def _can_sign(secret: SecretStr) -> SecretStr:
@@ -36,6 +40,17 @@ class Server(Section):
     """An http or https address."""
     secret: SigningSecret | None = None
     """Shared with the receiver, to sign what is posted; behind `whsec_` it is read as base64."""
+
+    send_secret: bool | None = None
+    """Send the secret itself too, as `x-vapi-secret`; unset: only over https, or on this machine."""
+
+    @property
+    def sends_secret(self) -> bool:
+        """Whether the secret itself goes with what is posted."""
+        if self.send_secret is not None:
+            return self.send_secret
+        url = URL(self.url)
+        return url.scheme == "https" or url.host in _THIS_MACHINE
 
     @field_validator("url")
     @classmethod

@@ -12,30 +12,28 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-import msgspec
 import structlog
 
 from offhook.config.server import Server
 from offhook.pipeline.clock import Clock
 from offhook.pipeline.log_fields import failure_fields
-from offhook.pipeline.ports import CallEvent
+from offhook.pipeline.ports import CallEvent, Workers
+from offhook.pipeline.providers.web.javascript_json import javascript_json
 from offhook.pipeline.providers.web.web_client import Exchange
 
 from .call_story import CallStory
 from .dead_letters import DeadLetters
-from .messages import Envelope, Message
-from .outbox import Letter, Outbox
-from .posting import post
+from .messages import ConversationUpdate, EndOfCallReport, Message
+from .outbox import Letter, Outbox, Room
+from .posting import Attempt, envelope, post
 
 FLUSH_S = 3.0
 """At the end so long is what waits still posted."""
-BOXES_LIMIT = 2_000
-"""Calls whose messages wait at a time; beyond, the oldest one's are dead."""
-_TRY_AGAIN = frozenset({408, 409, 425, 429})
+_LONG = (ConversationUpdate, EndOfCallReport)
+"""Printing them takes milliseconds: a thread does it."""
 
 _log = structlog.get_logger("offhook.bridge")
 
@@ -48,7 +46,7 @@ class Receiver:
     call_sid: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Box:
     receiver: Receiver
     outbox: Outbox
@@ -64,23 +62,28 @@ class Courier:
         self,
         *,
         clock: Clock,
+        workers: Workers,
         exchange: Exchange,
         dead_letters: DeadLetters,
+        counters: Counter[str],
         wall_time: Callable[[], float] = time.time,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """`wall_time` is Unix time in seconds."""
-        self._clock, self._exchange, self._dead = clock, exchange, dead_letters
+        """Counted are `delivered`, `failed` (attempts), `refused`, `dropped` and `dead` (messages).
+
+        `wall_time` is Unix time in seconds.
+        """
+        self._clock, self._workers, self._exchange, self._dead = clock, workers, exchange, dead_letters
         self._wall_time, self._jitter = wall_time, jitter
-        self._boxes: dict[int, _Box] = {}
-        self._numbers = 0
+        self._counters = counters
+        self._room = Room()
+        self._boxes: dict[_Box, None] = {}
+        """Those that have a task, the oldest first."""
         self._closed = False
-        self.counters: Counter[str] = Counter()
-        """`delivered`, `failed` (attempts), `refused` and `dead` (messages)."""
 
     def follow(self, receiver: Receiver, story: CallStory) -> Callable[[CallEvent], None]:
         """Give what takes a call's events; it never waits and never raises."""
-        box = _Box(receiver, Outbox(self._jitter))
+        box = _Box(receiver, Outbox(self._jitter, self._room))
 
         def observe(event: CallEvent) -> None:
             try:
@@ -97,7 +100,7 @@ class Courier:
     async def close(self) -> None:
         """Post what waits, for 3 s at most; the rest goes to the dead letters."""
         self._closed = True
-        boxes = list(self._boxes.values())
+        boxes = list(self._boxes)
         for box in boxes:
             box.over = True
             box.news.set()
@@ -108,80 +111,89 @@ class Courier:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for box in boxes:
-            self._bury(box, box.outbox.give_up("the server was stopped"))
+            self._give_up(box, "the server was stopped")
         await self._dead.close()
 
     # ---------------------------------------------------------------- posting
 
     def _post(self, box: _Box, message: Message) -> None:
-        dead = box.outbox.add(Letter(message))
-        if dead:
-            self._bury(box, dead)
-            return
+        dropped_before = box.outbox.dropped
+        self._bury(box, box.outbox.add(Letter(message)))
+        self._counters["dropped"] += box.outbox.dropped - dropped_before
         if self._closed:
-            self._bury(box, box.outbox.give_up("the server was stopped"))
-            return
+            self._give_up(box, "the server was stopped")
+        elif self._room.overfull:
+            # The call of which most waits: that of a receiver that is well holds next to nothing.
+            fullest = max((*self._boxes, box), key=lambda other: len(other.outbox))
+            self._give_up(fullest, "too many waited for all receivers")
         box.news.set()
-        if box.task is None:
-            self._start(box)
+        if box.task is None and box.outbox.head is not None:
+            self._boxes[box] = None
+            box.task = asyncio.create_task(self._run(box), name="webhooks")
 
-    def _start(self, box: _Box) -> None:
-        if len(self._boxes) >= BOXES_LIMIT:
-            oldest = next(iter(self._boxes.values()))
-            self._bury(oldest, oldest.outbox.give_up("too many calls waited"))
-            oldest.over = True
-            oldest.news.set()
-        self._numbers += 1
-        number = self._numbers
-        self._boxes[number] = box
-        box.task = asyncio.create_task(self._run(number, box), name="webhooks")
-
-    async def _run(self, number: int, box: _Box) -> None:
+    async def _run(self, box: _Box) -> None:
         try:
-            while True:
-                letter = box.outbox.head
-                if letter is None:
-                    if box.over:
-                        return
+            while not (box.over and box.outbox.head is None):
+                if (letter := box.outbox.head) is None:
                     box.news.clear()
                     await box.news.wait()
                     continue
-                await self._clock.sleep_until(box.outbox.due_at)
-                if box.outbox.head is letter:
-                    await self._attempt(box, letter)
+                await self._deliver(box, letter)
         finally:
-            self._boxes.pop(number, None)
+            self._boxes.pop(box, None)
             box.task = None
 
-    async def _attempt(self, box: _Box, letter: Letter) -> None:
-        server, now_s = box.receiver.server, int(self._wall_time())
-        attempt = await post(self._exchange, server, letter.id, _envelope(letter), now_s)
+    async def _deliver(self, box: _Box, letter: Letter) -> None:
+        """Try one letter until it is no longer the first."""
+        try:
+            body = await self._printed(letter.message)
+        except (TypeError, ValueError, RecursionError) as error:
+            _log.error("webhook.not-printed", **failure_fields(error, log_words=False))
+            if box.outbox.head is letter:
+                self._bury(box, [box.outbox.refused()], "it cannot be printed")
+            return
+        while box.outbox.head is letter:
+            await self._clock.sleep_until(box.outbox.due_at)
+            if box.outbox.head is letter:
+                await self._attempt(box, letter, body)
+
+    async def _printed(self, message: Message) -> bytes:
+        if isinstance(message, _LONG):
+            return await self._workers.in_thread(_print, message)
+        return _print(message)
+
+    async def _attempt(self, box: _Box, letter: Letter, body: bytes) -> None:
+        now_s = int(self._wall_time())
+        try:
+            attempt = await post(self._exchange, box.receiver.server, letter.id, body, now_s)
+        except Exception as error:
+            _log.error("webhook.fault", **failure_fields(error, log_words=False))
+            attempt = Attempt(0, "a fault of the bridge")
         if box.outbox.head is not letter:
             return
         if attempt.taken:
-            self.counters["delivered"] += 1
+            self._counters["delivered"] += 1
             box.outbox.delivered()
             return
-        self._log_failure(box, letter, attempt.why)
-        if 300 <= attempt.status < 500 and attempt.status not in _TRY_AGAIN:
-            self.counters["refused"] += 1
+        kind = type(letter.message).__struct_config__.tag
+        call_sid = box.receiver.call_sid
+        _log.warning("webhook.not-delivered", call_sid=call_sid, message=kind, why=attempt.why)
+        if attempt.refused:
+            self._counters["refused"] += 1
             self._bury(box, [box.outbox.refused()], attempt.why)
         else:
-            self.counters["failed"] += 1
+            self._counters["failed"] += 1
             self._bury(box, box.outbox.failed(self._clock.now(), attempt.retry_after_s))
 
-    def _log_failure(self, box: _Box, letter: Letter, why: str) -> None:
-        kind = type(letter.message).__struct_config__.tag
-        _log.warning("webhook.not-delivered", call_sid=box.receiver.call_sid, message=kind, why=why)
+    def _give_up(self, box: _Box, why: str) -> None:
+        self._bury(box, box.outbox.give_up(why))
+        box.news.set()
 
-    def _bury(self, box: _Box, letters: Iterable[Letter], why: str = "") -> None:
-        for letter in letters:
-            self.counters["dead"] += 1
-            receiver = box.receiver
-            why_dead = why or box.outbox.given_up
-            self._dead.bury(receiver.call_sid, receiver.server.url, letter.id, why_dead, _envelope(letter))
+    def _bury(self, box: _Box, letters: Sequence[Letter], why: str = "") -> None:
+        self._counters["dead"] += len(letters)
+        receiver = box.receiver
+        self._dead.bury(receiver.call_sid, receiver.server.url, why or box.outbox.given_up, letters)
 
 
-def _envelope(letter: Letter) -> dict[str, Any]:
-    built: dict[str, Any] = msgspec.to_builtins(Envelope(letter.message))
-    return built
+def _print(message: Message) -> bytes:
+    return javascript_json(envelope(message))

@@ -1,109 +1,115 @@
-"""Messages that could not be delivered, kept in a file until somebody has them posted again.
+"""Messages that could not be delivered, kept until somebody has them posted again.
 
-They hold what callers said: the file is its owner's alone. One line of JSON is one message, in the order
-in which each call's came.
+They hold what callers said: the file is its owner's alone. A call hands them over as they are; they are
+printed and written in a thread.
 """
 
 from __future__ import annotations
 
-__all__ = ["DeadLetter", "DeadLetters", "read_dead_letters"]
+__all__ = ["DeadLetters"]
 
 import asyncio
 import os
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-import msgspec
 import structlog
 
+from offhook.pipeline.log_fields import failure_fields
 from offhook.pipeline.ports import Workers
+from offhook.pipeline.providers.web.javascript_json import javascript_json
 
-LARGEST_FILE_BYTES = 100_000_000
-"""A file that is larger takes no further message."""
-WAITING_LIMIT = 20_000
+from .dead_letter_file import append_lines
+from .outbox import HELD_LIMIT, Letter
+from .posting import envelope
+
+WAITING_LIMIT = 2 * HELD_LIMIT
+"""More than all receivers' letters together, so that a stop loses none of them."""
+LINES_AT_ONCE = 1_000
+CLOSE_S = 10.0
+"""A disk that takes longer at the end is not waited for."""
 
 _log = structlog.get_logger("offhook.bridge")
 
 
-class DeadLetter(msgspec.Struct, frozen=True):
-    """One message that was not delivered."""
-
+class _Burial(NamedTuple):
     call_sid: str
     url: str
-    id: str
     why: str
-    body: Mapping[str, Any]
+    letter: Letter
 
 
 class DeadLetters:
     """Appends to the file in a thread; without a file messages are counted and lost, and the log says so."""
 
-    def __init__(self, file: Path | None, workers: Workers) -> None:
-        self._file, self._workers = file, workers
-        self._waiting: deque[bytes] = deque()
+    def __init__(self, file: Path | None, workers: Workers, counters: Counter[str]) -> None:
+        """Messages that no file took are counted as `lost`."""
+        self._file, self._workers, self._counters = file, workers, counters
+        self._waiting: deque[_Burial] = deque()
         self._writer: asyncio.Task[None] | None = None
-        self._told = False
-        self.lost = 0
-        """Messages that no file took."""
+        self._told: set[str] = set()
 
-    def bury(self, call_sid: str, url: str, letter_id: str, why: str, body: Mapping[str, Any]) -> None:
-        """Keep a message; never waits."""
-        if self._file is None or len(self._waiting) >= WAITING_LIMIT:
-            self._lose("no folder to keep it in; set OFFHOOK_DATA_FOLDER")
-            return
-        self._waiting.append(msgspec.json.encode(DeadLetter(call_sid, url, letter_id, why, body)) + b"\n")
-        if self._writer is None:
+    def bury(self, call_sid: str, url: str, why: str, letters: Iterable[Letter]) -> None:
+        """Keep messages; never waits."""
+        for letter in letters:
+            if self._file is None:
+                self._lose("no folder to keep it in; set OFFHOOK_DATA_FOLDER")
+            elif len(self._waiting) >= WAITING_LIMIT:
+                self._lose("the disk does not keep up")
+            else:
+                self._waiting.append(_Burial(call_sid, url, why, letter))
+        if self._file is not None and self._waiting and self._writer is None:
             self._writer = asyncio.create_task(self._write(self._file), name="dead letters")
 
     async def close(self) -> None:
-        """Write what waits."""
-        if self._writer is not None:
-            await asyncio.wait((self._writer,))
+        """Write what waits, within 10 s."""
+        if self._writer is None:
+            return
+        _, late = await asyncio.wait((self._writer,), timeout=CLOSE_S)
+        for task in late:
+            task.cancel()
+            await asyncio.wait((task,))
+            self._lose("the disk does not keep up", len(self._waiting))
 
     async def _write(self, file: Path) -> None:
         try:
             while self._waiting:
-                lines = b"".join(self._waiting)
-                count = len(self._waiting)
-                self._waiting.clear()
+                some = [self._waiting.popleft() for _ in range(min(LINES_AT_ONCE, len(self._waiting)))]
                 try:
-                    await self._workers.in_thread(_append, file, lines)
+                    await self._workers.in_thread(append_lines, file, await self._printed(some))
                 except OSError as error:
-                    self._lose(os.strerror(error.errno or 0), count)
+                    self._lose(os.strerror(error.errno or 0), len(some))
         finally:
             self._writer = None
 
+    async def _printed(self, burials: Sequence[_Burial]) -> bytes:
+        lines = await self._workers.in_thread(_lines, burials)
+        if lost := len(burials) - len(lines):
+            self._lose("it cannot be printed", lost)
+        return b"".join(lines)
+
     def _lose(self, why: str, count: int = 1) -> None:
-        self.lost += count
-        if not self._told:
-            self._told = True
+        self._counters["lost"] += count
+        if why not in self._told:
+            self._told.add(why)
             _log.error("webhook.lost", why=why)
 
 
-def _append(file: Path, lines: bytes) -> None:
-    """Raises OSError, also for a file that is full."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    try:
-        if os.fstat(descriptor).st_size > LARGEST_FILE_BYTES:
-            raise OSError(27, "the file of dead letters is full")
-        # One write: workers that share the file do not mix their lines (POSIX, O_APPEND).
-        os.write(descriptor, lines)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def read_dead_letters(file: Path, broken: Callable[[int], None]) -> Iterator[DeadLetter]:
-    """Yield the messages of a file in order; the number of a line that is none is told to `broken`.
-
-    Raises OSError.
-    """
-    with file.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                yield msgspec.json.decode(line, type=DeadLetter)
-            except (msgspec.ValidationError, msgspec.DecodeError):
-                broken(number)
+def _lines(burials: Sequence[_Burial]) -> list[bytes]:
+    """Print each that can be; runs in a thread."""
+    lines = []
+    for call_sid, url, why, letter in burials:
+        kept = {
+            "call_sid": call_sid,
+            "url": url,
+            "id": letter.id,
+            "why": why,
+            "body": envelope(letter.message),
+        }
+        try:
+            lines.append(javascript_json(kept) + b"\n")
+        except (TypeError, ValueError, RecursionError) as error:
+            _log.error("webhook.not-printed", **failure_fields(error, log_words=False))
+    return lines

@@ -22,6 +22,7 @@ __all__ = [
     "TranscriptUpdate",
     "TransferUpdate",
     "UserInterrupted",
+    "is_passing",
     "message_schema",
 ]
 
@@ -165,6 +166,13 @@ class Envelope(msgspec.Struct, frozen=True):
     """The body of a post."""
 
     message: Message
+
+
+def is_passing(message: Message) -> bool:
+    """A later message says the same: the final words of a partial, the conversation as it went on."""
+    return isinstance(message, ConversationUpdate) or (
+        isinstance(message, TranscriptUpdate) and message.transcript_type == "partial"
+    )
 
 
 def message_schema() -> dict[str, Any]:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 __all__ = ["Replayed", "replay"]
 
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
-
 from offhook.config.server import Server
+from offhook.pipeline.providers.web.javascript_json import javascript_json
 from offhook.pipeline.providers.web.web_client import Exchange
 
-from .dead_letters import DeadLetter, read_dead_letters
-from .posting import post
+from .dead_letter_file import DeadLetter, put_back, read_letter, taken_aside
+from .posting import Attempt, post
 
 
 @dataclass(slots=True)
@@ -25,7 +23,7 @@ class Replayed:
 
     delivered: int = 0
     kept: list[str] = field(default_factory=list)
-    """A sentence for each call of which messages are left."""
+    """A sentence for each message that was tried and is left."""
     broken_lines: list[int] = field(default_factory=list)
 
 
@@ -37,57 +35,42 @@ async def replay(
 ) -> Replayed:
     """Post every message to its own address, and leave in the file what was not taken.
 
-    Of a call whose message is not taken the later ones are not tried. `servers` are the ones that are known
-    by their address: nothing is posted anywhere else. The file is set aside first, so that a bridge that
-    runs goes on to write to a new one. Raises OSError.
+    Of a call whose receiver is away the later messages are not tried; one that is refused for good stays,
+    and holds up no other. `servers` are the ones that are known by their address: nothing is posted
+    anywhere else. The file is set aside first, so that a bridge that runs goes on to write to a new one.
+    Raises OSError, BlockingIOError among them while another replay goes on.
     """
-    taken = _set_aside(file)
     result = Replayed()
-    left: list[DeadLetter] = []
+    left: list[bytes] = []
     stuck: set[str] = set()
-    for letter in read_dead_letters(taken, result.broken_lines.append):
-        if letter.call_sid in stuck:
-            left.append(letter)
-        elif (why := await _post(letter, servers, exchange, wall_time)) is None:
-            result.delivered += 1
-        else:
-            left.append(letter)
-            stuck.add(letter.call_sid)
-            result.kept.append(f"{letter.call_sid}: {why}")
-    _put_back(file, taken, left)
+    with taken_aside(file) as lines:
+        for number, line in enumerate(lines, 1):
+            letter = read_letter(line)
+            if letter is None:
+                result.broken_lines.append(number)
+            elif letter.call_sid not in stuck:
+                attempt = await _post(letter, servers, exchange, wall_time)
+                if attempt.taken:
+                    result.delivered += 1
+                    continue
+                result.kept.append(f"{letter.call_sid}: {_reason(attempt)}")
+                if not attempt.refused:
+                    stuck.add(letter.call_sid)
+            left.append(line.removesuffix(b"\n") + b"\n")
+        put_back(file, b"".join(left))
     return result
-
-
-def _set_aside(file: Path) -> Path:
-    taken = file.with_suffix(".replaying")
-    if not taken.exists():
-        # What an interrupted run left there comes first.
-        file.rename(taken)
-    return taken
 
 
 async def _post(
     letter: DeadLetter, servers: Mapping[str, Server], exchange: Exchange, wall_time: Callable[[], float]
-) -> str | None:
-    """Say why a message was not taken; None when it was."""
+) -> Attempt:
     server = servers.get(letter.url)
     if server is None:
-        return "its address is neither WEBHOOK_URL nor that of an assistant named with --assistant"
-    attempt = await post(exchange, server, letter.id, letter.body, int(wall_time()))
-    if attempt.taken:
-        return None
+        return Attempt(
+            0, "its address is neither WEBHOOK_URL nor that of an assistant named with --assistant"
+        )
+    return await post(exchange, server, letter.id, javascript_json(letter.body), int(wall_time()))
+
+
+def _reason(attempt: Attempt) -> str:
     return f"the receiver answered with {attempt.why}" if attempt.status else attempt.why
-
-
-def _put_back(file: Path, taken: Path, left: list[DeadLetter]) -> None:
-    """What is left stands before what has come meanwhile."""
-    lines = b"".join(msgspec.json.encode(letter) + b"\n" for letter in left)
-    if lines and file.exists():
-        lines += file.read_bytes()
-    if lines:
-        rest = file.with_suffix(".rest")
-        descriptor = os.open(rest, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as out:
-            out.write(lines)
-        rest.replace(file)
-    taken.unlink()

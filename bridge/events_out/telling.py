@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["DEAD_LETTERS", "telling"]
 
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
@@ -31,14 +32,25 @@ async def telling(
     settings: Settings,
     clock: Clock,
     workers: Workers,
+    counters: Counter[str],
     *,
     wall_time: Callable[[], float] = time.time,
 ) -> AsyncIterator[Announce]:
-    """Give what is told of every new call; on leaving, what waits is posted, or kept."""
+    """Give what is told of every new call; on leaving, what waits is posted, or kept.
+
+    `counters` are those of `Courier` and `DeadLetters`.
+    """
     client = WebClient()
     folder = settings.data_folder
-    dead_letters = DeadLetters(None if folder is None else folder / DEAD_LETTERS, workers)
-    courier = Courier(clock=clock, exchange=client.exchange, dead_letters=dead_letters, wall_time=wall_time)
+    file = None if folder is None else folder / DEAD_LETTERS
+    courier = Courier(
+        clock=clock,
+        workers=workers,
+        exchange=client.exchange,
+        dead_letters=DeadLetters(file, workers, counters),
+        counters=counters,
+        wall_time=wall_time,
+    )
     default = None
     if settings.webhook_url is not None:
         default = Server(url=settings.webhook_url, secret=settings.webhook_secret)

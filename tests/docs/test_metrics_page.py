@@ -19,6 +19,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
 LABELS = {
     "offhook_calls_refused_total": "rule",
     "offhook_rules_applied_total": "rule",
+    "offhook_webhook_posts_total": "outcome",
     "offhook_loop_stalls_total": "kind, place",
     "offhook_loop_stall_seconds_total": "kind, place",
     "offhook_gc_pauses_total": "generation",

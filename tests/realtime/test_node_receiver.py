@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,7 @@ async def test_every_message_of_a_call_passes_its_check(node: tuple[str, asyncio
     assistant = Assistant.model_validate({"name": "Shöp", "server": {"url": url, "secret": SECRET}})
     log = CallLog()
     clock = LoopClock(asyncio.get_running_loop())
-    async with telling(Settings(), clock, InlineWorkers()) as announce:
+    async with telling(Settings(), clock, InlineWorkers(), Counter()) as announce:
         announce(assistant, "CA1", {"from": "+14155550101"}, log)
         log.emit(CallEvent("call.started", 0, {}))
         text = "“Größe” \u2028 10/2 </script> \x7f"

@@ -16,7 +16,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _LARGEST_INDEX = 2**32 - 2
 _EXACT = 2**53
 
@@ -47,8 +47,11 @@ def _printed(value: Any) -> str:
 
 
 def _text(text: str) -> str:
+    if _SURROGATE.search(text):
+        # JavaScript's text is UTF-16: there, a pair that came in halves is one character.
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
     printed = json.dumps(text, ensure_ascii=False)
-    return _LONE_SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", printed)
+    return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", printed)
 
 
 def _ordered(value: Mapping[Any, Any]) -> list[tuple[str, Any]]:

@@ -103,5 +103,5 @@ class ServerTool:
 
     def _headers(self, body: bytes, run: ToolRun) -> dict[str, str]:
         message_id = f"msg_{hashlib.sha256(run.key.encode()).hexdigest()[:32]}"
-        headers = server_headers(self._server.secret, message_id, int(self._wall_time()), body)
+        headers = server_headers(self._server, message_id, int(self._wall_time()), body)
         return {**headers, "Idempotency-Key": run.key}

@@ -8,9 +8,7 @@ import base64
 import hashlib
 import hmac
 
-from pydantic import SecretStr
-
-from offhook.config.server import signing_key
+from offhook.config.server import Server, signing_key
 
 
 def signature_headers(key: bytes, message_id: str, sent_at_s: int, body: bytes) -> dict[str, str]:
@@ -27,20 +25,20 @@ def signature_headers(key: bytes, message_id: str, sent_at_s: int, body: bytes) 
     }
 
 
-def server_headers(secret: SecretStr | None, message_id: str, sent_at_s: int, body: bytes) -> dict[str, str]:
+def server_headers(server: Server, message_id: str, sent_at_s: int, body: bytes) -> dict[str, str]:
     """Make the headers of a post to a server of the operator's own; without a secret nothing is signed.
 
-    Beside the signature go two proofs for servers that were written for a hosted platform: the secret itself
-    (`x-vapi-secret`, as Vapi documents it), and the hexadecimal HMAC-SHA256 of the body under it
-    (`x-vapi-signature`), which tutorials check over `JSON.stringify` of the body they parsed.
+    Beside the signature go two proofs for servers that were written for a hosted platform: the hexadecimal
+    HMAC-SHA256 of the body (`x-vapi-signature`), which tutorials check over `JSON.stringify` of the body
+    they parsed, and the secret itself (`x-vapi-secret`, as Vapi documents it) where nobody can read it on
+    its way.
     """
     headers = {"Content-Type": "application/json"}
-    if secret is None:
+    if server.secret is None:
         return headers
-    text = secret.get_secret_value()
-    return {
-        **headers,
-        **signature_headers(signing_key(text), message_id, sent_at_s, body),
-        "x-vapi-secret": text,
-        "x-vapi-signature": hmac.new(text.encode(), body, hashlib.sha256).hexdigest(),
-    }
+    text = server.secret.get_secret_value()
+    headers |= signature_headers(signing_key(text), message_id, sent_at_s, body)
+    headers["x-vapi-signature"] = hmac.new(text.encode(), body, hashlib.sha256).hexdigest()
+    if server.sends_secret:
+        headers["x-vapi-secret"] = text
+    return headers

@@ -44,6 +44,8 @@ class WebRequest:
     """May hold secrets."""
     body: bytes | None = field(default=None, repr=False)
     within_s: float = 5.0
+    reads_answer: bool = True
+    """False where the status says all; then neither the answer's size nor its end matters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,8 @@ class WebClient:
                     allow_redirects=False,
                 ) as response,
             ):
-                return await _read(response)
+                body = await _read(response) if request.reads_answer else b""
+                return WebAnswer(response.status, body, _seconds(response.headers.get("Retry-After", "")))
         except aiohttp.InvalidURL:
             raise ToolUnreachable("the address is not valid") from None
         except aiohttp.ClientConnectorCertificateError:
@@ -149,7 +152,7 @@ class WebClient:
         return self._sessions[named]
 
 
-async def _read(response: aiohttp.ClientResponse) -> WebAnswer:
+async def _read(response: aiohttp.ClientResponse) -> bytes:
     """Raises ToolError for a body that is too large or packed."""
     body = bytearray()
     async for chunk in response.content.iter_any():
@@ -159,7 +162,7 @@ async def _read(response: aiohttp.ClientResponse) -> WebAnswer:
             raise ToolError(f"the answer is larger than {LARGEST_ANSWER_BYTES} bytes")
     if body and response.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise ToolError("the answer is compressed, though it was asked for plain")
-    return WebAnswer(response.status, bytes(body), _seconds(response.headers.get("Retry-After", "")))
+    return bytes(body)
 
 
 def _seconds(retry_after: str) -> float:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import hashlib
 import hmac
 import json
+import os
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,13 +23,15 @@ from fake_engines import InlineWorkers
 
 from offhook.bridge.events_out.call_story import CallStory
 from offhook.bridge.events_out.courier import Courier, Receiver
-from offhook.bridge.events_out.dead_letters import DeadLetter, DeadLetters, read_dead_letters
-from offhook.bridge.events_out.messages import CallFacts, Number
+from offhook.bridge.events_out.dead_letter_file import DeadLetter, append_lines, read_letter
+from offhook.bridge.events_out.dead_letters import DeadLetters
+from offhook.bridge.events_out.messages import CallFacts, Number, StatusUpdate
+from offhook.bridge.events_out.outbox import Letter
 from offhook.bridge.events_out.replay import replay
 from offhook.config.server import Server
 from offhook.pipeline.clock import LoopClock
 from offhook.pipeline.ports import CallEvent
-from offhook.pipeline.providers.web.web_client import WebClient
+from offhook.pipeline.providers.web.web_client import WebAnswer, WebClient, WebRequest
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 SECRET = "hush"
@@ -45,6 +50,7 @@ class House:
     """What was taken, in order."""
     headers: list[dict[str, str]] = field(default_factory=list)
     asked: int = 0
+    counters: Counter[str] = field(default_factory=Counter)
 
     def call(self, call_sid: str = "CA1") -> Callable[[CallEvent], None]:
         """A call that is told of."""
@@ -58,10 +64,10 @@ class House:
 
     def dead(self) -> list[DeadLetter]:
         """The messages in the file."""
-        broken: list[int] = []
-        letters = list(read_dead_letters(self.file, broken.append)) if self.file.exists() else []
-        assert not broken
-        return letters
+        lines = self.file.read_bytes().splitlines() if self.file.exists() else []
+        letters = [read_letter(line) for line in lines]
+        assert None not in letters
+        return [letter for letter in letters if letter is not None]
 
 
 @asynccontextmanager
@@ -81,14 +87,17 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     client = WebClient()
     async with TestServer(app) as server:
         file = tmp_path / "kept" / "webhooks.jsonl"
+        counters: Counter[str] = Counter()
         courier = Courier(
             clock=LoopClock(loop, loop.time),
+            workers=InlineWorkers(),
             exchange=client.exchange,
-            dead_letters=DeadLetters(file, InlineWorkers()),
+            dead_letters=DeadLetters(file, InlineWorkers(), counters),
+            counters=counters,
             wall_time=lambda: 1_700_000_000 + loop.time(),
             jitter=lambda: 1.0,
         )
-        built = House(courier, str(server.make_url("/")), file, well)
+        built = House(courier, str(server.make_url("/")), file, well, counters=counters)
         try:
             yield built
         finally:
@@ -248,10 +257,182 @@ async def test_a_server_that_is_stopped_keeps_what_it_could_not_post(tmp_path: P
 
 
 async def test_without_a_folder_what_is_lost_is_counted() -> None:
-    letters = DeadLetters(None, InlineWorkers())
-    letters.bury("CA1", "http://x", "msg_1", "down", {})
+    counters: Counter[str] = Counter()
+    letters = DeadLetters(None, InlineWorkers(), counters)
+    told = StatusUpdate(timestamp=1, call=CallFacts("CA1", "", Number(""), Number("")), status="ended")
+    letters.bury("CA1", "http://x", "down", [Letter(told)])
     await letters.close()
-    assert letters.lost == 1
+    assert counters["lost"] == 1
+
+
+async def packed(_: web.Request) -> web.StreamResponse:
+    return web.Response(body=b"x" * 400_000, headers={"Content-Encoding": "gzip"})
+
+
+async def endless_success(request: web.Request) -> web.StreamResponse:
+    if "CA1" in await request.text():
+        return await endless(request)
+    return await well(request)
+
+
+@pytest.mark.parametrize("answer", [packed, endless_success])
+async def test_a_success_is_one_whatever_else_the_answer_holds(tmp_path: Path, answer: Answer) -> None:
+    async with house(tmp_path) as built:
+        built.answer = answer
+        expected = talk(built.call())
+        await asyncio.sleep(5)
+        assert built.counters == {"delivered": len(expected), "dropped": 0, "dead": 0}
+        assert built.asked == len(expected)
+
+
+async def test_half_a_surrogate_in_a_tools_arguments_costs_no_message(tmp_path: Path) -> None:
+    async def away(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=503)
+
+    def lookup(observe: Callable[[CallEvent], None]) -> None:
+        asked = {"id": "1", "name": "find", "arguments": {"q": "half \ud83d", "r": "\ud83d\ude00"}}
+        observe(CallEvent("function-call", 1, asked))
+        observe(CallEvent("call.ended", 2, {"reason": "done", "transfer_to": ""}))
+
+    async with house(tmp_path) as built:
+        lookup(built.call("CA1"))
+        await asyncio.sleep(1)
+        arguments = built.bodies[-1]["tools"][0]["arguments"]
+        assert arguments == {"q": "half \ud83d", "r": "\U0001f600"}
+        built.answer = away
+        lookup(built.call("CA2"))
+        talk(built.call("CA3"))
+        await asyncio.sleep(1)
+        await built.courier.close()
+        assert built.dead()[1].body["message"]["tools"][0]["arguments"] == arguments
+        assert len(built.dead()) == 2 + TURNS + 3
+        assert built.counters["lost"] == 0
+
+
+async def test_a_fault_of_the_bridge_at_one_message_is_tried_again_and_then_kept(tmp_path: Path) -> None:
+    async with house(tmp_path) as built:
+        exchange, built.courier._exchange = built.courier._exchange, broken
+        expected = talk(built.call())
+        await asyncio.sleep(1)
+        built.courier._exchange = exchange
+        await asyncio.sleep(5)
+        assert built.taken() == expected
+
+
+async def broken(request: WebRequest, *, named: bool = False) -> WebAnswer:
+    raise RuntimeError("not foreseen")
+
+
+async def test_a_stop_keeps_more_messages_than_are_written_at_once(tmp_path: Path) -> None:
+    async def away(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=503)
+
+    async with house(tmp_path) as built:
+        built.answer = away
+        calls, messages = 30, 900
+        for number in range(calls):
+            observe = built.call(f"CA{number}")
+            for at_ms in range(messages):
+                observe(CallEvent("call.started", at_ms, {}))
+        await built.courier.close()
+        kept = built.dead()
+        assert (len(kept), built.counters["lost"]) == (calls * messages, 0)
+        of_one = [letter.body["message"]["timestamp"] for letter in kept if letter.call_sid == "CA7"]
+        assert of_one == list(range(messages))
+
+
+async def test_when_all_receivers_hold_too_much_the_one_that_is_down_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def half_away(request: web.Request) -> web.StreamResponse:
+        down = "CA1" in await request.text()
+        return web.Response(status=503) if down else await well(request)
+
+    monkeypatch.setattr("offhook.bridge.events_out.outbox.HELD_LIMIT", 20)
+    async with house(tmp_path) as built:
+        built.answer = half_away
+        healthy = built.call("CA2")
+        healthy(CallEvent("call.started", 0, {}))
+        failing = built.call("CA1")
+        for at_ms in range(21):
+            failing(CallEvent("call.started", at_ms, {}))
+        await asyncio.sleep(1)
+        assert [letter.call_sid for letter in built.dead()] == ["CA1"] * 21
+        healthy(CallEvent("call.ended", 9, {"reason": "done", "transfer_to": ""}))
+        await asyncio.sleep(1)
+        assert built.taken("CA2") == [0, 9, 9]
+
+
+async def test_replay_keeps_what_is_written_meanwhile_and_lines_that_it_cannot_read(tmp_path: Path) -> None:
+    async def away(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=503)
+
+    async with house(tmp_path) as built:
+        built.answer = away
+        talk(built.call("CA1"))
+        await built.courier.close()
+        append_lines(built.file, b"half a li\n")
+        late = b'{"call_sid":"CA9","url":"http://x","id":"m","why":"late","body":{}}\n'
+
+        async def well_and_writing(request: web.Request) -> web.StreamResponse:
+            if not built.bodies:
+                append_lines(built.file, late)
+            return await well(request)
+
+        built.answer = well_and_writing
+        server = Server.model_validate({"url": built.url, "secret": SECRET})
+        client = WebClient()
+        try:
+            result = await replay(built.file, {server.url: server}, client.exchange)
+        finally:
+            await client.close()
+        assert (result.delivered, len(result.broken_lines)) == (TURNS + 3, 1)
+        assert built.file.read_bytes() == b"half a li\n" + late
+
+
+async def test_a_message_that_is_refused_for_good_holds_up_no_other_of_its_call_in_a_replay(
+    tmp_path: Path,
+) -> None:
+    async def picky(request: web.Request) -> web.StreamResponse:
+        words = (await request.json())["message"]["type"] == "transcript"
+        return web.Response(status=422) if words else await well(request)
+
+    async with house(tmp_path) as built:
+        built.answer = picky
+        talk(built.call())
+        await asyncio.sleep(1)
+        observe = built.call()
+        built.answer = reset
+        talk(observe, 100)
+        await built.courier.close()
+        built.answer = picky
+        server = Server.model_validate({"url": built.url, "secret": SECRET})
+        client = WebClient()
+        try:
+            result = await replay(built.file, {server.url: server}, client.exchange)
+        finally:
+            await client.close()
+        assert (result.delivered, len(result.kept)) == (3, 2 * TURNS)
+        assert len(built.dead()) == 2 * TURNS
+
+
+def test_a_disk_that_takes_half_a_line_is_left_with_whole_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "letters.jsonl"
+    append_lines(file, b"first\n")
+    write = os.write
+
+    def short(descriptor: int, content: bytes) -> int:
+        if len(content) < 3:
+            raise OSError(errno.ENOSPC, "full")
+        return write(descriptor, content[:3])
+
+    monkeypatch.setattr(os, "write", short)
+    append_lines(file, b"second line\n" * 3)
+    with pytest.raises(OSError, match="full"):
+        append_lines(file, b"third\n--")
+    assert file.read_bytes() == b"first\n" + b"second line\n" * 3
 
 
 async def test_what_was_kept_is_posted_again_in_order_and_the_file_is_gone(tmp_path: Path) -> None:

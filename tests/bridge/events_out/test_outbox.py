@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offhook.bridge.events_out.messages import CallFacts, Number, StatusUpdate
-from offhook.bridge.events_out.outbox import GIVE_UP_S, LIMIT, LONGEST_PAUSE_S, Letter, Outbox
+from offhook.bridge.events_out.messages import CallFacts, Number, StatusUpdate, TranscriptUpdate
+from offhook.bridge.events_out.outbox import GIVE_UP_S, LIMIT, LONGEST_PAUSE_S, Letter, Outbox, Room
 
 CALL = CallFacts("CA1", "Shop", Number(""), Number(""))
 
@@ -15,8 +15,15 @@ def letter(number: int) -> Letter:
     return Letter(StatusUpdate(timestamp=number, call=CALL, status="in-progress"), f"msg_{number}")
 
 
-def box() -> Outbox:
-    return Outbox(lambda: 1.0)
+def partial(number: int) -> Letter:
+    told = TranscriptUpdate(
+        timestamp=number, call=CALL, role="user", transcript_type="partial", transcript="I"
+    )
+    return Letter(told, f"msg_{number}")
+
+
+def box(room: Room | None = None) -> Outbox:
+    return Outbox(lambda: 1.0, room or Room())
 
 
 def test_a_letter_that_failed_is_first_until_it_is_delivered() -> None:
@@ -78,9 +85,32 @@ def test_one_letter_too_many_gives_the_receiver_up_and_loses_none() -> None:
     assert [item.message.timestamp for item in dead] == list(range(LIMIT + 1))
 
 
+def test_what_a_later_message_says_again_is_dropped_first_and_nothing_else() -> None:
+    room = Room()
+    outbox = box(room)
+    for number in range(LIMIT):
+        outbox.add(partial(number) if number % 2 else letter(number))
+    for number in range(LIMIT, LIMIT + LIMIT // 2):
+        assert outbox.add(letter(number)) == []
+    assert (outbox.dropped, len(outbox), room.held) == (LIMIT // 2, LIMIT, LIMIT)
+    dead = outbox.add(letter(LIMIT + LIMIT // 2))
+    told = [item.message.timestamp for item in dead]
+    assert told == [*range(0, LIMIT, 2), *range(LIMIT, LIMIT + LIMIT // 2 + 1)]
+    assert room.held == 0
+
+
+def test_the_first_letter_is_never_dropped_since_it_may_be_under_way() -> None:
+    outbox = box()
+    outbox.add(partial(0))
+    for number in range(1, LIMIT):
+        outbox.add(letter(number))
+    assert outbox.add(letter(LIMIT))[0].id == "msg_0"
+
+
 @given(st.lists(st.sampled_from(["add", "delivered", "failed", "refused", "later"]), max_size=80))
 def test_every_letter_comes_out_once_and_in_order(steps: list[str]) -> None:
-    outbox, now, added = box(), 0.0, 0
+    room = Room()
+    outbox, now, added = box(room), 0.0, 0
     out: list[Letter] = []
     for step in steps:
         head = outbox.head
@@ -96,5 +126,6 @@ def test_every_letter_comes_out_once_and_in_order(steps: list[str]) -> None:
             out.append(outbox.refused())
         elif head is not None:
             out += outbox.failed(now)
+        assert room.held == len(outbox)
     out += outbox.give_up("the end")
     assert out == [letter(number) for number in range(1, added + 1)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -41,7 +42,7 @@ async def receivers() -> AsyncIterator[tuple[str, Taken]]:
 async def told(assistant: Assistant, **fields: Any) -> CallLog:
     log = CallLog()
     async with telling(
-        settings(**fields), loop_clock(), InlineWorkers(), wall_time=lambda: 1.75e9
+        settings(**fields), loop_clock(), InlineWorkers(), Counter(), wall_time=lambda: 1.75e9
     ) as announce:
         announce(assistant, "CA1", {"from": "+14155550101", "to": "+14155550102"}, log)
         log.emit(CallEvent("call.started", 40, {"assistant": assistant.name}))
