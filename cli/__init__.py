@@ -13,6 +13,7 @@ import typer
 from . import config, lab, twilio, webhooks
 from .bench import bench
 from .call import CallCommand, call
+from .doctor import doctor
 from .serve import serve
 
 app = typer.Typer(
@@ -41,6 +42,7 @@ def _offhook(
 
 app.command("bench")(bench)
 app.command("call", cls=CallCommand)(call)
+app.command("doctor")(doctor)
 app.command("serve")(serve)
 app.add_typer(config.app)
 app.add_typer(lab.app)

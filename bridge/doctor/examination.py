@@ -1,0 +1,213 @@
+"""All checks, asked at once and told in one order."""
+
+from __future__ import annotations
+
+__all__ = ["Surroundings", "examine", "read_configuration"]
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from offhook.config.assistant import Assistant
+from offhook.config.assistant_loading import load_assistant
+from offhook.config.assistants import DEMO
+from offhook.config.errors import CarrierError, ConfigError, ConfigProblem
+from offhook.config.settings import Settings
+from offhook.config.settings_checks import contradictions, notices
+from offhook.pipeline.providers.catalogue import unmet_needs
+
+from ..twilio.account import TwilioAccount, account_of
+from ..twilio.number_routing import STATUS_PATH
+from ..twilio.signature import SIGNATURE_HEADER, signature
+from .asking import Answer, Asking
+from .carrier import ACCOUNT, NUMBER, judge_number, judge_standing
+from .finding import Finding, Outcome, failed, not_checked, ok, warning
+from .machine import judge_machine, look_at_machine
+from .place import judge_folder, judge_port, look_at_folder, look_at_port
+from .public_address import (
+    ADDRESS,
+    CERTIFICATE,
+    PAGE,
+    SIGNED,
+    UNSIGNED,
+    WEBHOOK_FORM,
+    judge_addresses,
+    judge_certificate,
+    judge_page,
+    judge_signed,
+    judge_unsigned,
+    look_at_addresses,
+    look_at_certificate,
+)
+from .vendor_accounts import Question, ask_vendor, judge_vendor, vendor_questions
+from .wall_clock import judge_clock
+
+SETTINGS, ASSISTANT, VENDORS = "settings", "assistant", "vendors"
+TWILIO_API = "https://api.twilio.com"
+_ONLY_LOCAL = "No PUBLIC_URL: only local calls."
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the checks find around them; tests give their own."""
+
+    wall_time: Callable[[], float] = time.time
+    """Unix seconds."""
+    certificates: ssl.SSLContext | None = None
+    """Whose certificates are trusted; None: the system's."""
+    account: Callable[[Settings], TwilioAccount] = account_of
+    twilio_api: str = TWILIO_API
+
+
+def read_configuration(
+    load: Callable[[], Settings], file: Path | None
+) -> tuple[Settings | None, Assistant | None, list[Finding]]:
+    """Read settings and assistant; what cannot be read is None, and among the findings."""
+    settings: Settings | None = None
+    assistant: Assistant | None = None
+    findings: list[Finding] = []
+    try:
+        settings = load()
+        findings += _failures(SETTINGS, contradictions(settings))
+        findings += [warning(SETTINGS, notice, "See docs/settings.md.") for notice in notices(settings)]
+        if not findings:
+            findings.append(ok(SETTINGS, "The settings can be read and go together."))
+    except ConfigError as error:
+        findings += _failures(SETTINGS, error.problems)
+    try:
+        assistant = load_assistant(file or DEMO)
+        findings.append(ok(ASSISTANT, f"{assistant.name} ({file or 'the demo'}) can be used."))
+    except ConfigError as error:
+        findings += _failures(ASSISTANT, error.problems)
+    return settings, assistant, findings
+
+
+def _failures(check: str, problems: Sequence[ConfigProblem]) -> Iterator[Finding]:
+    for problem in problems:
+        yield failed(check, str(replace(problem, fix="")), problem.fix)
+
+
+async def examine(
+    settings: Settings, assistant: Assistant | None, surroundings: Surroundings | None = None
+) -> list[Finding]:
+    """Ask everything at once, and tell it in one order; takes 20 s at most."""
+    around = surroundings or Surroundings()
+    async with Asking(around.wall_time, certificates=around.certificates) as asking:
+        families = (
+            _vendors(settings, assistant, asking),
+            _carrier(settings, around, asking),
+            _public(settings, around, asking),
+            _local(settings, assistant, asking),
+        )
+        vendors, carrier, public, local = await asyncio.gather(*families)
+    return [*vendors, *carrier, *public, judge_clock(asking.dates), *local]
+
+
+async def _vendors(settings: Settings, assistant: Assistant | None, asking: Asking) -> list[Finding]:
+    if assistant is None:
+        return [not_checked(VENDORS, "The assistant cannot be read.")]
+    unmet: dict[str, list[Finding]] = {}
+    for each in unmet_needs(assistant, settings.account):
+        place = each.key.removesuffix(".provider")
+        unmet.setdefault(place, []).append(failed(place, each.message, each.fix))
+    questions = list(vendor_questions(assistant, settings.account))
+    if not questions:
+        return [not_checked(VENDORS, "The assistant uses none: everything runs on this machine.")]
+
+    async def ask(question: Question) -> list[Finding]:
+        lacking = unmet.get(question.place)
+        return lacking or [judge_vendor(question, await ask_vendor(question, asking))]
+
+    return [finding for found in await asyncio.gather(*map(ask, questions)) for finding in found]
+
+
+async def _carrier(settings: Settings, around: Surroundings, asking: Asking) -> list[Finding]:
+    try:
+        account = around.account(settings)
+    except ConfigError as error:
+        names = " and no ".join(each.key for each in error.problems)
+        why = f"No {names}: calls are ended without the REST interface."
+        return [not_checked(ACCOUNT, why), not_checked(NUMBER, f"No {names}.")]
+    if find_spec("twilio") is None:
+        told = "The package `twilio` is not installed: calls are ended without the REST interface."
+        fix = "Install it: pip install 'offhook[twilio]'."
+        return [warning(ACCOUNT, told, fix), not_checked(NUMBER, "The package `twilio` is not installed.")]
+    # Asked for its Date: any answer has one.
+    standing, number, _ = await asyncio.gather(
+        _standing(account), _number(account, settings), asking.ask("GET", f"{around.twilio_api}/2010-04-01")
+    )
+    if standing.outcome is Outcome.FAILED and number.outcome is Outcome.FAILED:
+        number = not_checked(NUMBER, "The account cannot be asked.")
+    return [standing, number]
+
+
+async def _standing(account: TwilioAccount) -> Finding:
+    try:
+        return judge_standing(await account.standing())
+    except CarrierError as error:
+        return judge_standing(error)
+
+
+async def _number(account: TwilioAccount, settings: Settings) -> Finding:
+    if settings.public_url is None:
+        return not_checked(NUMBER, _ONLY_LOCAL)
+    if settings.twilio_phone_number is None:
+        return not_checked(NUMBER, "No TWILIO_PHONE_NUMBER: set it to have its webhook checked.")
+    try:
+        return judge_number(await account.number(settings.twilio_phone_number), settings.public_url)
+    except CarrierError as error:
+        return judge_number(error, settings.public_url)
+
+
+async def _public(settings: Settings, around: Surroundings, asking: Asking) -> list[Finding]:
+    url = settings.public_url
+    if url is None:
+        return [not_checked(check, _ONLY_LOCAL) for check in (ADDRESS, CERTIFICATE, PAGE, SIGNED, UNSIGNED)]
+    addresses, certificate, page = await asyncio.gather(
+        _addresses(url), _certificate(url, around), asking.ask("GET", f"{url}/livez", ours=True)
+    )
+    answered = judge_page(page)
+    webhooks = [not_checked(check, "The server is not reached.") for check in (SIGNED, UNSIGNED)]
+    if answered.outcome is Outcome.OK:
+        webhooks = list(await asyncio.gather(_signed(settings, url, asking), _unsigned(url, asking)))
+    return [addresses, certificate, answered, *webhooks]
+
+
+async def _addresses(url: str) -> Finding:
+    return judge_addresses(url, await look_at_addresses(url))
+
+
+async def _certificate(url: str, around: Surroundings) -> Finding:
+    parts = urlsplit(url)
+    if parts.scheme != "https":
+        return not_checked(CERTIFICATE, "PUBLIC_URL does not begin with https://.")
+    certificate = await look_at_certificate(url, around.certificates)
+    return judge_certificate(parts.hostname or "", certificate, around.wall_time())
+
+
+async def _signed(settings: Settings, url: str, asking: Asking) -> Finding:
+    if settings.twilio_auth_token is None:
+        return not_checked(SIGNED, "No TWILIO_AUTH_TOKEN to sign with.")
+    address, key = f"{url}{STATUS_PATH}", settings.twilio_auth_token.get_secret_value()
+    signed = signature(address, {name: [value] for name, value in WEBHOOK_FORM.items()}, key)
+    headers = {SIGNATURE_HEADER: signed}
+    return judge_signed(await asking.ask("POST", address, headers=headers, form=WEBHOOK_FORM, ours=True))
+
+
+async def _unsigned(url: str, asking: Asking) -> Finding:
+    return judge_unsigned(await asking.ask("POST", f"{url}{STATUS_PATH}", form=WEBHOOK_FORM, ours=True))
+
+
+async def _local(settings: Settings, assistant: Assistant | None, asking: Asking) -> list[Finding]:
+    machine = await asyncio.to_thread(look_at_machine)
+    folder = settings.data_folder
+    kept = None if folder is None else await asyncio.to_thread(look_at_folder, folder)
+    listening = None if settings.port == 0 else await look_at_port(settings, asking)
+    port = judge_port(settings, listening)
+    is_up = isinstance(listening, Answer) and port.outcome is Outcome.OK
+    return [port, judge_folder(folder, kept), *judge_machine(machine, settings, assistant, is_up=is_up)]
