@@ -173,6 +173,8 @@ def _of_models(question: Question, body: bytes) -> Finding:
             f"Check {'base_url' if question.own_key else 'OPENAI_BASE_URL'}: another server may answer there."
         )
         return warning(place, f"`{vendor}` answers, but not with a list of models.", fix)
+    if not listed:
+        return ok(place, f"`{vendor}` takes the key; it lists no models.")
     # Ollama lists "llama3.2:latest" for what is asked for as "llama3.2".
     if question.model in listed or f"{question.model}:latest" in listed:
         return ok(place, f"`{vendor}` takes the key and serves {question.model}.")

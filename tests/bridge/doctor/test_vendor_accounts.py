@@ -57,7 +57,7 @@ async def test_keys_that_are_right_are_taken_and_the_models_are_there() -> None:
     found = await findings(assistant(**ALL))
     assert [(each.check, each.outcome, each.told) for each in found] == [
         ("transcriber", Outcome.OK, "`deepgram` takes the key and serves nova-3."),
-        ("model", Outcome.OK, "`openai` takes the key and serves gpt-5.4-mini."),
+        ("model", Outcome.OK, "`openai` takes the key; it lists no models."),
         ("voice", Outcome.OK, "`elevenlabs` takes the key and serves eleven_flash_v2_5, voice anna."),
     ]
 
@@ -141,7 +141,7 @@ QUESTIONS = {question.vendor: question for question in questions(assistant(**ALL
         ("openai", Answer(301), Outcome.FAILED, "means nothing here"),
         ("openai", Answer(200, b'{"data": [{"id": "gpt-5.4-mini"}]}'), Outcome.OK, "serves gpt-5.4-mini"),
         ("openai", Answer(200, b'{"data": [{"id": "gpt-5.4-mini:latest"}]}'), Outcome.OK, "serves"),
-        ("openai", Answer(200, b'{"data": []}'), Outcome.WARNING, "not in its list"),
+        ("openai", Answer(200, b'{"data": [{"id": "gpt-4"}]}'), Outcome.WARNING, "not in its list"),
         ("openai", Answer(200, b"<html>"), Outcome.WARNING, "not with a list of models"),
         ("openai", Answer(200, b"[]"), Outcome.WARNING, "not with a list of models"),
         ("deepgram", SocketTold((), None), Outcome.OK, "takes the key"),
