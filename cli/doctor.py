@@ -39,7 +39,10 @@ def doctor(
 
     settings, loaded, findings = read_configuration(load_settings, assistant)
     if settings is not None:
-        findings += asyncio.run(examine(settings, loaded))
+        try:
+            findings += asyncio.run(examine(settings, loaded))
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
     is_well = not any(finding.outcome is Outcome.FAILED for finding in findings)
     if as_json:
         told = [

@@ -23,6 +23,7 @@ from offhook.pipeline.providers.catalogue import unmet_needs
 from ..twilio.account import TwilioAccount, account_of
 from .asking import Answer, Asking
 from .carrier import ACCOUNT, NUMBER, judge_number, judge_standing
+from .embedded_models import judge_models, missing_models
 from .finding import Finding, Outcome, failed, not_checked, ok, warning
 from .machine import judge_machine, look_at_machine
 from .place import judge_folder, judge_port, look_at_folder, look_at_port
@@ -97,9 +98,10 @@ async def _vendors(settings: Settings, assistant: Assistant | None, asking: Aski
     for each in unmet_needs(assistant, settings.account):
         place = each.key.removesuffix(".provider")
         unmet.setdefault(place, []).append(failed(place, each.message, each.fix))
+    models = judge_models(list(missing_models(assistant)))
     questions = list(vendor_questions(assistant, settings.account))
     if not questions:
-        return [not_checked(VENDORS, "The assistant uses none: everything runs on this machine.")]
+        return [models, not_checked(VENDORS, "The assistant uses none: everything runs on this machine.")]
 
     async def ask(question: Question) -> list[Finding]:
         lacking = unmet.get(question.place)
@@ -107,7 +109,7 @@ async def _vendors(settings: Settings, assistant: Assistant | None, asking: Aski
 
     async with asyncio.TaskGroup() as group:
         asked = [group.create_task(ask(question)) for question in questions]
-    return [finding for task in asked for finding in task.result()]
+    return [models, *(finding for task in asked for finding in task.result())]
 
 
 async def _carrier(settings: Settings, around: Surroundings, asking: Asking) -> list[Finding]:

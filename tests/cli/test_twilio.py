@@ -77,6 +77,11 @@ def test_no_changes_nothing(fake: FakeTwilio) -> None:
     assert "Nothing was changed." in output
 
 
+def test_where_nobody_can_be_asked_nothing_is_changed(fake: FakeTwilio) -> None:
+    code, _ = link(NUMBER, answer="")
+    assert (code, fake.changes) == (1, [])
+
+
 def test_a_number_that_is_linked_already_is_left_alone(fake: FakeTwilio) -> None:
     fake.number |= LINKED
     code, output = link(NUMBER)

@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from offhook.bridge.doctor import carrier, examination, machine, place, public_address, wall_clock
+from offhook.bridge.doctor import (
+    carrier,
+    embedded_models,
+    examination,
+    machine,
+    place,
+    public_address,
+    wall_clock,
+)
 from offhook.bridge.doctor.finding import Outcome
 from offhook.bridge.twilio.number_routing import Routing, changes, routing_to, shown
 from offhook.config.settings import Settings
@@ -18,7 +26,7 @@ def test_every_check_is_in_the_table_and_no_other() -> None:
     rows = re.findall(r"^\| (`.+?`) \| .+ \|$", PAGE, re.MULTILINE)
     named = [name for row in rows for name in re.findall(r"`([^`]+)`", row)]
     assert named == [
-        *(examination.SETTINGS, examination.ASSISTANT, *STAGES, examination.VENDORS),
+        *(examination.SETTINGS, examination.ASSISTANT, embedded_models.CHECK, *STAGES, examination.VENDORS),
         *(carrier.ACCOUNT, carrier.NUMBER),
         *(public_address.ADDRESS, public_address.CERTIFICATE, public_address.PAGE),
         *(public_address.SIGNED, public_address.UNSIGNED, wall_clock.CHECK),

@@ -69,8 +69,8 @@ async def test_a_whole_bridge_with_number_and_vendors_is_well_but_for_its_addres
         finally:
             await server.stop()
     assert [finding.check for finding in findings] == [
-        *("transcriber", "model", "twilio account", "twilio number", "public address", "certificate"),
-        *("public page", "signed webhook", "unsigned webhook", "clock", "port", "data folder"),
+        *("models", "transcriber", "model", "twilio account", "twilio number", "public address"),
+        *("certificate", "public page", "signed webhook", "unsigned webhook", "clock", "port", "data folder"),
         *("open files", "cores", "memory", "event loop"),
     ]
     unwell = {finding.check: finding.outcome for finding in findings if finding.outcome is not Outcome.OK}
@@ -106,7 +106,7 @@ async def test_keys_that_are_not_set_fail_without_being_asked_for() -> None:
     assert [
         (finding.check, finding.outcome) for finding in findings if finding.check in ("transcriber", "model")
     ] == [("transcriber", Outcome.FAILED), ("model", Outcome.FAILED)]
-    assert "DEEPGRAM_API_KEY is not set" in findings[0].told
+    assert "DEEPGRAM_API_KEY is not set" in findings[1].told
     assert by_check(findings)["clock"].outcome is Outcome.NOT_CHECKED
 
 
