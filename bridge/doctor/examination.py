@@ -26,7 +26,14 @@ from .carrier import ACCOUNT, NUMBER, judge_number, judge_standing
 from .embedded_models import judge_models, missing_models
 from .finding import Finding, Outcome, failed, not_checked, ok, warning
 from .machine import judge_machine, look_at_machine
-from .place import judge_folder, judge_port, look_at_folder, look_at_port
+from .place import (
+    judge_folder,
+    judge_port,
+    judge_readiness,
+    look_at_folder,
+    look_at_port,
+    look_at_readiness,
+)
 from .public_way import ONLY_LOCAL, public_findings
 from .vendor_accounts import Question, ask_vendor, judge_vendor, vendor_questions
 from .wall_clock import judge_clock
@@ -153,4 +160,6 @@ async def _local(settings: Settings, assistant: Assistant | None, asking: Asking
     listening = None if settings.port == 0 else await look_at_port(settings, asking)
     port = judge_port(settings, listening)
     is_up = isinstance(listening, Answer) and port.outcome is Outcome.OK
-    return [port, judge_folder(folder, kept), *judge_machine(machine, settings, assistant, is_up=is_up)]
+    ready = judge_readiness(await look_at_readiness(settings, asking) if is_up else None)
+    limits = judge_machine(machine, settings, assistant, is_up=is_up)
+    return [port, ready, judge_folder(folder, kept), *limits]

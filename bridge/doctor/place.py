@@ -1,10 +1,22 @@
-"""Can the server listen, and keep what it must keep?"""
+"""Can the server listen, take calls, and keep what it must keep?"""
 
 from __future__ import annotations
 
-__all__ = ["DATA_FOLDER", "PORT", "Folder", "judge_folder", "judge_port", "look_at_folder", "look_at_port"]
+__all__ = [
+    "DATA_FOLDER",
+    "PORT",
+    "READINESS",
+    "Folder",
+    "judge_folder",
+    "judge_port",
+    "judge_readiness",
+    "look_at_folder",
+    "look_at_port",
+    "look_at_readiness",
+]
 
 import asyncio
+import json
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -18,7 +30,7 @@ from .asking import Answer, Asking, NoAnswer
 from .finding import Finding, failed, not_checked, ok, warning
 from .public_address import judge_page
 
-PORT, DATA_FOLDER = "port", "data folder"
+PORT, READINESS, DATA_FOLDER = "port", "readiness", "data folder"
 LITTLE_SPACE_MB = 200
 _MB = 1_000_000
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104
@@ -35,8 +47,7 @@ class Folder:
 
 async def look_at_port(settings: Settings, asking: Asking) -> Answer | NoAnswer | ConfigProblem:
     """Ask who listens at HOST and PORT; if nobody does, try to: a ConfigProblem says why that fails."""
-    host = _ANYWHERE.get(settings.host, f"[{settings.host}]" if ":" in settings.host else settings.host)
-    told = await asking.ask("GET", f"http://{host}:{settings.port}/livez", ours=True)
+    told = await asking.ask("GET", f"{_base(settings)}/livez", ours=True)
     if isinstance(told, Answer):
         return told
     try:
@@ -48,6 +59,16 @@ async def look_at_port(settings: Settings, asking: Asking) -> Answer | NoAnswer 
     server.close()
     await server.wait_closed()
     return told
+
+
+async def look_at_readiness(settings: Settings, asking: Asking) -> Answer | NoAnswer:
+    """Ask the server that listens there whether it takes calls."""
+    return await asking.ask("GET", f"{_base(settings)}/readyz", ours=True)
+
+
+def _base(settings: Settings) -> str:
+    host = _ANYWHERE.get(settings.host, f"[{settings.host}]" if ":" in settings.host else settings.host)
+    return f"http://{host}:{settings.port}"
 
 
 def judge_port(settings: Settings, told: Answer | NoAnswer | ConfigProblem | None) -> Finding:
@@ -63,6 +84,23 @@ def judge_port(settings: Settings, told: Answer | NoAnswer | ConfigProblem | Non
         fix = "Stop what listens there, or choose another port with PORT."
         return failed(PORT, f"Something else than offhook answers at {place}.", fix)
     return ok(PORT, f"offhook listens at {place} already.")
+
+
+def judge_readiness(told: Answer | NoAnswer | None) -> Finding:
+    """Judge whether a call would be taken now; None where no server of ours listens."""
+    if told is None:
+        return not_checked(READINESS, "No server runs here now.")
+    if isinstance(told, NoAnswer):
+        return failed(READINESS, f"The server {told.reason}.", "Look at its log, and start it again.")
+    if told.status == 200:
+        return ok(READINESS, "The server takes calls.")
+    try:
+        reasons = ", ".join(str(reason) for reason in json.loads(told.body)["reasons"])
+    except (ValueError, KeyError, TypeError):
+        reasons = f"HTTP {told.status}"
+    return warning(
+        READINESS, f"The server takes no call now: {reasons}.", "Wait a little, or look at its log."
+    )
 
 
 def look_at_folder(folder: Path) -> Folder:

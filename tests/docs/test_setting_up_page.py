@@ -30,7 +30,7 @@ def test_every_check_is_in_the_table_and_no_other() -> None:
         *(carrier.ACCOUNT, carrier.NUMBER),
         *(public_address.ADDRESS, public_address.CERTIFICATE, public_address.PAGE),
         *(public_address.SIGNED, public_address.UNSIGNED, wall_clock.CHECK),
-        *(place.PORT, place.DATA_FOLDER),
+        *(place.PORT, place.READINESS, place.DATA_FOLDER),
         *(machine.OPEN_FILES, machine.CORES, machine.MEMORY, machine.EVENT_LOOP),
     ]
 

@@ -70,7 +70,16 @@ async def test_a_whole_bridge_with_number_and_vendors_is_well_but_for_its_addres
             await server.stop()
     assert [finding.check for finding in findings] == [
         *("models", "transcriber", "model", "twilio account", "twilio number", "public address"),
-        *("certificate", "public page", "signed webhook", "unsigned webhook", "clock", "port", "data folder"),
+        *(
+            "certificate",
+            "public page",
+            "signed webhook",
+            "unsigned webhook",
+            "clock",
+            "port",
+            "readiness",
+            "data folder",
+        ),
         *("open files", "cores", "memory", "event loop"),
     ]
     unwell = {finding.check: finding.outcome for finding in findings if finding.outcome is not Outcome.OK}

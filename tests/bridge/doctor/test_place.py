@@ -10,9 +10,17 @@ from aiohttp import web
 from bridge_rig import EchoFactory, loop_clock, settings
 from web_rig import answering
 
-from offhook.bridge.doctor.asking import Asking
+from offhook.bridge.doctor.asking import Answer, Asking, NoAnswer
 from offhook.bridge.doctor.finding import Finding, Outcome
-from offhook.bridge.doctor.place import Folder, judge_folder, judge_port, look_at_folder, look_at_port
+from offhook.bridge.doctor.place import (
+    Folder,
+    judge_folder,
+    judge_port,
+    judge_readiness,
+    look_at_folder,
+    look_at_port,
+    look_at_readiness,
+)
 from offhook.bridge.server import Server
 
 
@@ -40,6 +48,29 @@ async def test_our_own_server_may_hold_the_port() -> None:
     finally:
         await server.stop()
     assert (found.outcome, found.told) == (Outcome.OK, f"offhook listens at 127.0.0.1:{port} already.")
+
+
+async def test_a_server_that_takes_no_calls_says_why() -> None:
+    factory = EchoFactory(ready=False)
+    server = Server(settings(), factory, loop_clock())
+    own = settings(port=await server.start("127.0.0.1", 0))
+    try:
+        async with Asking() as asking:
+            waits = judge_readiness(await look_at_readiness(own, asking))
+            factory.ready = True
+            takes = judge_readiness(await look_at_readiness(own, asking))
+    finally:
+        await server.stop()
+    assert waits.outcome is Outcome.WARNING
+    assert waits.told == "The server takes no call now: the speech models are not loaded yet."
+    assert takes.outcome is Outcome.OK
+
+
+def test_readiness_that_nobody_tells_is_told_as_such() -> None:
+    assert judge_readiness(None).outcome is Outcome.NOT_CHECKED
+    assert judge_readiness(NoAnswer("did not answer within 5 s")).outcome is Outcome.FAILED
+    for body in (b"<html>", b"[]", b"{}"):
+        assert "HTTP 503" in judge_readiness(Answer(503, body)).told
 
 
 async def test_another_server_may_not() -> None:
