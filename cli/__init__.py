@@ -10,9 +10,10 @@ from typing import Annotated
 
 import typer
 
-from . import config, lab, webhooks
+from . import config, lab, twilio, webhooks
 from .bench import bench
 from .call import CallCommand, call
+from .doctor import doctor
 from .serve import serve
 
 app = typer.Typer(
@@ -41,9 +42,11 @@ def _offhook(
 
 app.command("bench")(bench)
 app.command("call", cls=CallCommand)(call)
+app.command("doctor")(doctor)
 app.command("serve")(serve)
 app.add_typer(config.app)
 app.add_typer(lab.app)
+app.add_typer(twilio.app)
 app.add_typer(webhooks.app)
 
 

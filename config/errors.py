@@ -4,6 +4,7 @@
     ├── ConfigError            an assistant file or a setting cannot be used (config/)
     ├── ProtocolError          the carrier broke its own dialect beyond repair (bridge/)
     ├── Refused                a request from outside may not be served (bridge/)
+    ├── CarrierError           the carrier's REST interface was not reached, or refused (bridge/)
     ├── ProviderError          a recogniser, model or voice failed (pipeline/)
     │   ├── ProviderTimeout    it did not answer in its time
     │   ├── ProviderBusy       it has too much to do, and may serve the same again later
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 __all__ = [
     "AllProvidersFailed",
+    "CarrierError",
     "ChannelClosed",
     "ConfigError",
     "ConfigProblem",
@@ -89,6 +91,17 @@ class Refused(OffhookError):
     def __init__(self, reason: str, status: int = 403) -> None:
         self.reason, self.status = reason, status
         super().__init__(reason)
+
+
+class CarrierError(OffhookError):
+    """The carrier's REST interface was not reached, or refused; `fix` is what to do, or empty."""
+
+    def __init__(self, reason: str, fix: str = "") -> None:
+        self.reason, self.fix = reason, fix
+        super().__init__(reason, fix)
+
+    def __str__(self) -> str:
+        return f"{self.reason} {self.fix}".strip()
 
 
 class ProviderError(OffhookError):

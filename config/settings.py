@@ -56,7 +56,7 @@ class Settings(BaseSettings):
     twilio_auth_token: SecretStr | None = None
     """Signs the carrier's requests."""
     twilio_phone_number: PhoneNumber | None = None
-    """The number to call from (E.164)."""
+    """The number of this server, in E.164: `offhook twilio link` lets this server answer it."""
     deepgram_api_key: SecretStr | None = None
     """For the recogniser of that vendor."""
     deepgram_base_url: Url | None = None

@@ -6,6 +6,8 @@ __all__ = ["SdkRest", "TwilioRest"]
 
 import asyncio
 import importlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 from pydantic import SecretStr
@@ -45,13 +47,19 @@ class SdkRest:
         """Leave the media stream and go on with `twiml` (at most 4000 characters)."""
         await self._update(call_sid, twiml=twiml)
 
-    async def _update(self, call_sid: str, **fields: str) -> None:
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[Any]:
+        """Lend the package's client, signed in; raises ImportError when the package is not installed."""
         client_type, http_type = await asyncio.to_thread(_import_sdk)
         async with http_type() as http:
             token = self._auth_token.get_secret_value()
             client = client_type(self._account_sid, token, http_client=http)
             if self._base_url is not None:
                 client.api.base_url = self._base_url
+            yield client
+
+    async def _update(self, call_sid: str, **fields: str) -> None:
+        async with self.client() as client:
             await client.calls(call_sid).update_async(**fields)
 
 
