@@ -142,9 +142,13 @@ class CallTape:
         self._agent_end = min(self._agent_end, cut)
 
     def round_trip(self, seconds: float) -> None:
-        """Say how far away the carrier is; without effect once the agent was heard, for nothing may shift."""
-        if not self._agent_end:
-            self._round_trip = round(min(seconds, LONGEST_ROUND_TRIP_S) * RATE_HZ)
+        """Say how far away the carrier is; without effect in later seconds, for what was given out stays."""
+        if self._given:
+            return
+        before, self._round_trip = self._round_trip, round(min(seconds, LONGEST_ROUND_TRIP_S) * RATE_HZ)
+        further = self._round_trip - before
+        self._agent = [(place + further, audio) for place, audio in self._agent]
+        self._agent_end += further if self._agent_end else 0
 
     # -------------------------------------------------------------------- orders
 

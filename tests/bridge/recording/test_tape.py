@@ -168,12 +168,15 @@ def test_what_a_clear_finds_unplayed_was_never_heard() -> None:
 
 def test_the_agent_lies_a_round_trip_behind_and_is_cut_at_the_same_sample() -> None:
     taped = Taped()
-    taped.tape.round_trip(0.1)
     taped.tape.agent(tone(1, 1600), 101.0)
-    taped.tape.round_trip(0.5)
+    taped.tape.round_trip(0.1)
     taped.tape.clear(101.1)
-    right = codes(taped.end(101.1)[:, RIGHT])
-    assert right == bytes([g711.SILENCE]) * (RATE_HZ + 800) + tone(1, 800)
+    taped.until(106.0)
+    taped.tape.round_trip(0.5)
+    taped.tape.agent(tone(2, 1600), 106.0)
+    right = codes(taped.end(106.1)[:, RIGHT])
+    assert right[: RATE_HZ + 1600] == bytes([g711.SILENCE]) * (RATE_HZ + 800) + tone(1, 800)
+    assert right[6 * RATE_HZ :] == bytes([g711.SILENCE]) * 800 + tone(2, 800)
 
 
 def test_a_pause_is_silent_on_both_sides_also_in_what_was_sent_before() -> None:
