@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["BY_ORDER", "CallRecording"]
 
 from collections.abc import Callable, Collection
-from typing import Protocol
+from typing import Literal, Protocol
 
 from msgspec.structs import replace
 
@@ -65,9 +65,11 @@ class CallRecording:
         return self._note.call
 
     @property
-    def active(self) -> bool:
-        """It has not ended."""
-        return self._tape is not None
+    def status(self) -> Literal["recording", "paused", "stopped"]:
+        """What becomes of what sounds now."""
+        if self._tape is None:
+            return "stopped"
+        return "paused" if self._tape.paused else "recording"
 
     # -------------------------------------------------------------- what sounds
 

@@ -97,7 +97,7 @@ async def test_a_server_that_stops_ends_its_recordings_and_leaves_no_task(tmp_pa
     await asyncio.sleep(5)
     await recorder.close()
     assert recorder.live("CA1") is None
-    assert not recording.active
+    assert recording.status == "stopped"
     assert asyncio.all_tasks() == before
     assert len(sound_of(tmp_path)) == 5 * RATE_HZ
 
