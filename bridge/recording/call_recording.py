@@ -146,9 +146,8 @@ class CallRecording:
     def fail(self, why: str) -> None:
         """The disk takes no more: the recording ends, and the call goes on."""
         if self._tape is not None:
-            ended_s = self._clock.now() - self._began
             self._close()
-            self._ended(why, ended_s)
+            self._ended(why, self.file.seconds)
 
     def _finish(self, tape: CallTape) -> float:
         """Hand the rest on; returns how long the recording is."""

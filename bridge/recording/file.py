@@ -38,6 +38,11 @@ class RecordingFile:
         self._written = 0
         self._over = False
 
+    @property
+    def seconds(self) -> float:
+        """How long it is so far."""
+        return self._written / RATE_HZ
+
     def write(self, stretch: Stretch) -> None:
         """Append a stretch; what is missing before it becomes silence. Raises OSError and WavError."""
         if self._over:
@@ -67,7 +72,7 @@ class RecordingFile:
     def give_up(self) -> None:
         """Keep what was written, as far as that can be done."""
         with suppress(OSError):
-            self.finish(replace(self._note, seconds=self._written / RATE_HZ))
+            self.finish(replace(self._note, seconds=self.seconds))
         self._over = True
 
     def _open(self) -> wav.Writer:

@@ -227,6 +227,7 @@ async def test_a_full_disk_ends_the_recording_with_one_event_and_not_the_call(tm
     assert len(rig.call.log.of("recording.ended")) == 1
     kept = rig.sound().pcm
     assert len(kept) / RATE_HZ == rig.kept().note.seconds
+    assert len(kept) / RATE_HZ == rig.call.log.of("recording.ended")[0]["seconds"]
     assert 1.0 <= len(kept) / RATE_HZ <= 3.2
     assert kept[-FRAME_BYTES:, RIGHT].any()
 
@@ -235,7 +236,7 @@ async def test_a_folder_that_cannot_be_made_ends_the_recording_and_not_the_call(
     (tmp_path / "file").write_text("")
     async with recorded_call(tmp_path / "file" / "kept", recorded_assistant(first_message="Hello.")) as rig:
         await rig.call.sleep(6.0)
-        assert [data["why"] for data in rig.call.log.of("recording.ended")] == ["Not a directory"]
+        assert rig.call.log.of("recording.ended") == [{"why": "Not a directory", "seconds": 0.0}]
         assert rig.call.heard_replies() == ["Hello."]
 
 
