@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from . import config, lab, webhooks
+from . import config, lab, recordings, webhooks
 from .bench import bench
 from .call import CallCommand, call
 from .serve import serve
@@ -44,6 +44,7 @@ app.command("call", cls=CallCommand)(call)
 app.command("serve")(serve)
 app.add_typer(config.app)
 app.add_typer(lab.app)
+app.add_typer(recordings.app)
 app.add_typer(webhooks.app)
 
 

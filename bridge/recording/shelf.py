@@ -9,6 +9,7 @@ __all__ = ["FOLDER", "Note", "Recorded", "call_of", "erase", "erase_expired", "r
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import msgspec
 
 FOLDER = "recordings"
 """The folder's name in the data folder."""
+ABANDONED_S = 3_600.0
 
 
 class Note(msgspec.Struct, frozen=True, rename={"caller": "from", "called": "to"}):
@@ -79,6 +81,7 @@ def call_of(folder: Path, call_sid: str) -> Path | None:
 def erase(recorded: Recorded) -> None:
     """Delete the recording, then its note, so that an interruption loses track of nothing. Raises OSError."""
     recorded.path.unlink(missing_ok=True)
+    recorded.path.with_suffix(".new").unlink(missing_ok=True)
     recorded.path.with_suffix(".json").unlink(missing_ok=True)
 
 
@@ -87,4 +90,9 @@ def erase_expired(folder: Path, now: float) -> int:
     expired = [recorded for recorded in recordings_in(folder) if recorded.note.erase_at <= now]
     for recorded in expired:
         erase(recorded)
+    # A note that a crash left half written tells of no recording, but perhaps of a number.
+    for file in folder.glob("*.new"):
+        with suppress(FileNotFoundError):
+            if file.stat().st_mtime < now - ABANDONED_S:
+                file.unlink()
     return len(expired)

@@ -120,6 +120,8 @@ async def test_what_is_too_old_is_erased_at_the_start_and_every_hour(tmp_path: P
         file.write(second(0))
         file.finish(note)
     (tmp_path / "mine.json").write_text("{}")
+    (tmp_path / "broken.new").write_text('{"from": "+1')
+    os.utime(tmp_path / "broken.new", (STARTED, STARTED))
     loop = asyncio.get_running_loop()
     began = loop.time()
     recorder = Recorder(
