@@ -15,7 +15,7 @@ from offhook.pipeline.ports import CallEvent
 
 from .file import RecordingFile, Written
 from .shelf import Note
-from .tape import CallTape, Stretch
+from .tape import CallTape
 
 EVERY_S = 1.0
 BY_ORDER = "order"
@@ -175,7 +175,7 @@ class CallRecording:
             return
         stretch = self._tape.take(self._clock.now())
         if stretch is not None and not self._keeper.keep(Written(self.file, stretch)):
-            self._lost_s += _seconds(stretch)
+            self._lost_s += stretch.seconds
         self._wait()
 
     def _ended(self, why: str, seconds: float) -> None:
@@ -183,7 +183,3 @@ class CallRecording:
 
     def _tell(self, kind: str, **data: object) -> None:
         self._emit(CallEvent(kind, round((self._clock.now() - self._began) * 1000), data))
-
-
-def _seconds(stretch: Stretch) -> float:
-    return (stretch.end - stretch.begin) / RATE_HZ

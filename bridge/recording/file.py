@@ -5,9 +5,6 @@ from __future__ import annotations
 __all__ = ["RecordingFile", "Written", "write_all"]
 
 import os
-import re
-import secrets
-import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,7 +17,7 @@ from msgspec.structs import replace
 from offhook.codecs import wav
 from offhook.codecs.framing import SAMPLE_RATE_HZ as RATE_HZ
 
-from .shelf import Note, write_note
+from .shelf import Note, name_of, write_note
 from .tape import Stretch, samples
 
 
@@ -29,9 +26,7 @@ class RecordingFile:
 
     def __init__(self, folder: Path, note: Note) -> None:
         """Choose a name; the file is made when something is written."""
-        call = re.sub(r"[^A-Za-z0-9]", "", note.call)[:40]
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(note.started))
-        self.path = folder / f"{stamp}-{call}-{secrets.token_hex(4)}.wav"
+        self.path = folder / name_of(note)
         self._note = note
         self._file: BinaryIO | None = None
         self._writer: wav.Writer | None = None

@@ -73,8 +73,10 @@ class Recorder:
         self._live: dict[str, CallRecording] = {}
         self._writer: asyncio.Task[None] | None = None
         self._sweeper: asyncio.Task[None] | None = None
-        self.dropped = 0
-        """Stretches that the disk was too slow for."""
+        self.failed = 0
+        """Recordings that the disk ended."""
+        self.dropped_s = 0.0
+        """Seconds of recordings that the disk was too slow for."""
 
     def record(
         self, assistant: Assistant, call_sid: str, variables: Mapping[str, str], events: EventSink
@@ -117,11 +119,11 @@ class Recorder:
         if written.note is not None:
             self._last.append(written)
         elif not self._sender.send_now(written):
-            if not self.dropped:
+            if not self.dropped_s:
                 log.warning(
                     "recording.disk-too-slow", meaning="recordings have silence in place of what is lost"
                 )
-            self.dropped += 1
+            self.dropped_s += written.stretch.seconds
             return False
         if self._writer is None:
             self._writer = asyncio.create_task(self._write(), name="recordings")
@@ -164,6 +166,7 @@ class Recorder:
             self._writer = None
 
     def _failed(self, file: RecordingFile, why: str) -> None:
+        self.failed += 1
         log.error("recording.failed", file=str(file.path), why=why)
         for recording in list(self._live.values()):
             if recording.file is file:

@@ -5,9 +5,22 @@ File names hold no caller's number; the note does, and is erased with its record
 
 from __future__ import annotations
 
-__all__ = ["FOLDER", "Note", "Recorded", "call_of", "erase", "erase_expired", "recordings_in", "write_note"]
+__all__ = [
+    "FOLDER",
+    "Note",
+    "Recorded",
+    "call_of",
+    "erase",
+    "erase_expired",
+    "name_of",
+    "recordings_in",
+    "write_note",
+]
 
 import os
+import re
+import secrets
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -59,9 +72,15 @@ def write_note(path: Path, note: Note) -> None:
     fresh.replace(path.with_suffix(".json"))
 
 
-def recordings_in(folder: Path) -> Iterator[Recorded]:
+def name_of(note: Note) -> str:
+    """Name a recording: when and which call it was, and something that no other has."""
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(note.started))
+    return f"{stamp}-{_plain(note.call)}-{secrets.token_hex(4)}.wav"
+
+
+def recordings_in(folder: Path, named: str = "*") -> Iterator[Recorded]:
     """Yield the recordings of a folder, oldest first; what has no note that can be read is none of ours."""
-    for file in sorted(folder.glob("*.json")):
+    for file in sorted(folder.glob(f"{named}.json")):
         try:
             yield Recorded(file.with_suffix(".wav"), msgspec.json.decode(file.read_bytes(), type=Note))
         except (OSError, msgspec.DecodeError):
@@ -72,10 +91,15 @@ def call_of(folder: Path, call_sid: str) -> Path | None:
     """Find the newest finished recording of a call."""
     found = [
         recorded.path
-        for recorded in recordings_in(folder)
+        for recorded in recordings_in(folder, f"*-{_plain(call_sid)}-*")
         if recorded.note.call == call_sid and recorded.note.seconds is not None and recorded.path.is_file()
     ]
     return found[-1] if found else None
+
+
+def _plain(call_sid: str) -> str:
+    """The CallSid without what a file name must not hold: carriers choose it."""
+    return re.sub(r"[^A-Za-z0-9]", "", call_sid)[:40]
 
 
 def erase(recorded: Recorded) -> None:

@@ -56,6 +56,11 @@ class Stretch:
     silences: Sequence[Span]
     """Where recording was paused."""
 
+    @property
+    def seconds(self) -> float:
+        """How long it is."""
+        return (self.end - self.begin) / RATE_HZ
+
 
 def samples(stretch: Stretch) -> NDArray[np.int16]:
     """Make the stretch's samples, shape [n, 2]: the caller on the left, the agent on the right."""

@@ -62,7 +62,7 @@ async def test_a_disk_that_is_too_slow_costs_the_newest_seconds_and_shifts_none(
     await asyncio.sleep(1)  # the writer has this one and waits for the disk
     taken = [recorder.keep(Written(file, second(number))) for number in range(1, STRETCHES_LIMIT + 6)]
     assert taken == [True] * STRETCHES_LIMIT + [False] * 5
-    assert recorder.dropped == 5
+    assert recorder.dropped_s == 5.0
     disk.free.set()
     await asyncio.sleep(1)
     assert recorder.keep(Written(file, second(STRETCHES_LIMIT + 6), NOTE))
