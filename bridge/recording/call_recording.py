@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["BY_ORDER", "CallRecording"]
+__all__ = ["BY_ORDER", "BY_TOOL", "CallRecording"]
 
 from collections.abc import Callable, Collection
 from typing import Literal, Protocol
@@ -18,8 +18,8 @@ from .shelf import Note
 from .tape import CallTape
 
 EVERY_S = 1.0
-BY_ORDER = "order"
-"""Why a recording is paused that somebody has paused; the ids of tools are the other reasons."""
+BY_ORDER, BY_TOOL = "order", "tool"
+"""Why a recording is paused; it goes on when there is neither reason any more."""
 
 
 class Keeper(Protocol):
@@ -55,6 +55,7 @@ class CallRecording:
         self._began = clock.now()
         self._tape: CallTape | None = CallTape(self._began)
         self._reasons: set[str] = set()
+        self._tools_running = 0
         self._probe: tuple[str, float] | None = None
         self._lost_s = 0.0
         self._timer: Timer | None = None
@@ -131,10 +132,14 @@ class CallRecording:
 
     def observe(self, event: CallEvent) -> None:
         """Pause while a tool runs that what is said to may not be kept."""
-        if event.type == "function-call" and event.data["name"] in self._hushing:
-            self.pause(str(event.data["id"]))
-        elif event.type == "function-result" and event.data["name"] in self._hushing:
-            self.resume(str(event.data["id"]))
+        if event.type not in ("function-call", "function-result") or event.data["name"] not in self._hushing:
+            return
+        # Counted and not told apart by their ids, which are the model's and may come twice.
+        self._tools_running += 1 if event.type == "function-call" else -1
+        if self._tools_running:
+            self.pause(BY_TOOL)
+        else:
+            self.resume(BY_TOOL)
 
     # ---------------------------------------------------------------------- end
 

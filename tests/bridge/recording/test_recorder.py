@@ -22,6 +22,7 @@ from offhook.bridge.recording.recorder import STRETCHES_LIMIT, Recorder
 from offhook.bridge.recording.shelf import Note, Recorded, erase, recordings_in
 from offhook.bridge.recording.tape import Stretch
 from offhook.codecs import wav
+from offhook.pipeline.ports import CallEvent
 
 RATE_HZ = 8000
 NOTE = Note("CA1", "test", "+15550100", "", STARTED, STARTED + 86_400)
@@ -100,6 +101,21 @@ async def test_a_server_that_stops_ends_its_recordings_and_leaves_no_task(tmp_pa
     assert recording.status == "stopped"
     assert asyncio.all_tasks() == before
     assert len(sound_of(tmp_path)) == 5 * RATE_HZ
+
+
+async def test_a_pause_lasts_until_the_last_tool_has_answered_whatever_their_ids(tmp_path: Path) -> None:
+    tool = {"name": "card", "kind": "collect_digits", "pauses_recording": True}
+    recorder = Recorder(tmp_path, clock=loop_clock(), workers=InlineWorkers())
+    recording = recorder.record(recorded_assistant(tools=[tool]), "CA1", {}, EventList())
+    asked = CallEvent("function-call", 0, {"id": "x", "name": "card"})
+    told = CallEvent("function-result", 0, {"id": "x", "name": "card"})
+    statuses = []
+    for event in (CallEvent("function-call", 0, {"id": "x", "name": "other"}), asked, asked, told, told):
+        recording.observe(event)
+        statuses.append(recording.status)
+    assert statuses == ["recording", "paused", "paused", "paused", "recording"]
+    recording.end()
+    await recorder.close()
 
 
 async def test_a_disk_that_hangs_does_not_keep_the_server_from_stopping(tmp_path: Path) -> None:
