@@ -32,6 +32,7 @@ from .events_out.telling import telling
 from .garbage import GarbageRounds
 from .pool_workers import PoolWorkers
 from .posted_assistants import PostedAssistants
+from .recording.recorder import recorder_of, unmet_recording
 from .server import Server
 from .worker_place import WorkerPlace
 
@@ -94,13 +95,15 @@ async def serving(
     clock = LoopClock(asyncio.get_running_loop())
     files = AssistantFiles(assistant or DEMO, folder, problems=_say_bad_edit)
     default = files.current()
-    if unmet := list(unmet_needs(default, settings.account)):
+    unmet = [*unmet_needs(default, settings.account), *unmet_recording(default, settings.data_folder)]
+    if unmet:
         raise ConfigError(unmet)
     posts: Counter[str] = Counter()
     async with (
         PoolWorkers() as workers,
         PoolWorkers(threads=1) as voice_activity_thread,
         telling(settings, clock, workers, posts) as announce,
+        recorder_of(settings, clock) as recorder,
     ):
         room = EngineRoom(
             clock,
@@ -117,6 +120,7 @@ async def serving(
             is_ready=lambda: room.ready,
             posted=posted,
             announce=announce,
+            recorder=recorder,
         )
         server = Server(
             settings,
@@ -128,6 +132,7 @@ async def serving(
             posted=posted,
         )
         server.state.posts = posts
+        server.state.recorder = recorder
         garbage = GarbageRounds(clock, lambda: server.state.registry.counts)
         late = membership is not None and membership.listen_when_warm
         port = None if late else await _listen(server, settings)

@@ -19,6 +19,8 @@ from offhook.pipeline.shared_conversion import Conversions
 from .call_log import CallLog
 from .live_call import LiveCall
 from .posted_assistants import PostedAssistants
+from .recording.recorded_call import RecordedCall
+from .recording.recorder import Recorder, unmet_recording
 
 log = structlog.get_logger(__name__)
 
@@ -41,14 +43,18 @@ class ConversationFactory:
         is_ready: Callable[[], bool],
         posted: PostedAssistants | None = None,
         announce: Announce | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
-        """An assistant that was posted counts before a file's; `announce` is told of calls in advance."""
+        """An assistant that was posted counts before a file's; `announce` is told of calls in advance.
+
+        Without a `recorder` an assistant whose calls are to be recorded cannot be used.
+        """
         self._clock = clock
         self._assistants = assistants
         self._engines = engines
         self._is_ready = is_ready
         self._posted = posted or PostedAssistants(clock)
-        self._announce = announce
+        self._announce, self._recorder = announce, recorder
         self._wheel, self._conversions = PacingWheel(clock), Conversions()
         self._served: dict[str | None, Assistant] = {}
 
@@ -80,33 +86,46 @@ class ConversationFactory:
         chosen, engines = self._prepared(assistant)
         if self._announce is not None:
             self._announce(chosen, call_sid, variables, log)
-        return Call(
-            assistant=chosen,
-            variables=variables,
-            engines=engines,
-            line=line,
-            control=control,
-            events=log,
-            clock=self._clock,
-            wheel=self._wheel,
-            conversions=self._conversions,
-            call_id=call_sid,
-        )
+
+        def make(as_told: Assistant, on: Line) -> Call:
+            return Call(
+                assistant=as_told,
+                variables=variables,
+                engines=engines,
+                line=on,
+                control=control,
+                events=log,
+                clock=self._clock,
+                wheel=self._wheel,
+                conversions=self._conversions,
+                call_id=call_sid,
+            )
+
+        if self._recorder is None or not chosen.recording.enabled:
+            return make(chosen, line)
+        recording = self._recorder.record(chosen, call_sid, variables, log)
+        log.also_tell(recording.observe)
+        return RecordedCall.of(make, chosen, line, recording)
 
     def _prepared(self, name: str | None) -> tuple[Assistant, Engines]:
         posted = self._posted.find(name)
         if posted is not None:
-            return posted, self._engines(posted)
+            return posted, self._engines_of(posted)
         newest, last = self._newest(name), self._served.get(name)
         try:
-            prepared = newest, self._engines(newest)
+            prepared = newest, self._engines_of(newest)
         except (ConfigError, Refused) as error:
             if last is None or last is newest:
                 raise
             log.warning("assistant.edit-waits", assistant=newest.name, reason=str(error))
-            prepared = last, self._engines(last)
+            prepared = last, self._engines_of(last)
         self._served[name] = prepared[0]
         return prepared
+
+    def _engines_of(self, assistant: Assistant) -> Engines:
+        if self._recorder is None and (unmet := list(unmet_recording(assistant, None))):
+            raise ConfigError(unmet)
+        return self._engines(assistant)
 
     def _newest(self, name: str | None) -> Assistant:
         try:

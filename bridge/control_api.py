@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["routes"]
+__all__ = ["guarded", "live_entry", "routes"]
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -36,15 +36,15 @@ def routes() -> list[web.RouteDef]:
     """The control interface."""
     one = "/v1/calls/{call_sid}"
     return [
-        web.get("/v1/calls", _guarded(_list_calls)),
-        web.get(one, _guarded(_get_call)),
-        web.get(f"{one}/events", _guarded(_get_events)),
-        web.delete(one, _guarded(_hang_up)),
-        *(web.post(f"{one}/{name}", _guarded(_ordered(kind))) for name, kind in ORDERS.items()),
+        web.get("/v1/calls", guarded(_list_calls)),
+        web.get(one, guarded(_get_call)),
+        web.get(f"{one}/events", guarded(_get_events)),
+        web.delete(one, guarded(_hang_up)),
+        *(web.post(f"{one}/{name}", guarded(_ordered(kind))) for name, kind in ORDERS.items()),
     ]
 
 
-def _guarded(handler: Handler) -> Handler:
+def guarded(handler: Handler) -> Handler:
     """Let only trusted requests through, and those about a call to the worker that holds it."""
 
     async def serve(request: web.Request) -> web.StreamResponse:
@@ -74,7 +74,7 @@ async def _get_call(request: web.Request) -> web.StreamResponse:
 
 
 async def _hang_up(request: web.Request) -> web.StreamResponse:
-    entry = _live_entry(request)
+    entry = live_entry(request)
     if isinstance(entry, Rule):
         return refuse(request, entry)
     entry.hang_up("api")
@@ -91,7 +91,7 @@ def _ordered(kind: type[CallOrder]) -> Handler:
             order = read_order(body, kind)
         except Refused as error:
             return refuse(request, http_rules.BAD_ORDER, error.reason)
-        entry = _live_entry(request)
+        entry = live_entry(request)
         if isinstance(entry, Rule):
             return refuse(request, entry)
         entry.tell(order.give)
@@ -148,7 +148,7 @@ def _entry(request: web.Request) -> CallEntry | None:
     return request.config_dict[STATE].registry.get(request.match_info["call_sid"])
 
 
-def _live_entry(request: web.Request) -> CallEntry | Rule:
+def live_entry(request: web.Request) -> CallEntry | Rule:
     """The call, if it takes orders."""
     entry = _entry(request)
     if entry is None:

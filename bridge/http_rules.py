@@ -43,6 +43,12 @@ NOT_FOUND = _refused("not_found", 404, "no such page, or no such call")
 WRONG_METHOD = _refused("wrong_method", 405, "a webhook must be POSTed; `/media` is a GET")
 SLOW_BODY = _refused("slow_body", 408, "the body took more than 5 s")
 ALREADY_ENDED = _refused("already_ended", 409, "an order to a call that has ended")
+NOT_RECORDED = _refused(
+    "not_recorded", 409, "an order to the recording of a call that is not recorded, or no more"
+)
+NO_RECORDING = _refused(
+    "no_recording", 404, "the recording of a call that has none, or none that is finished"
+)
 BODY_TOO_LARGE = _refused("body_too_large", 413, "a body of more than 64 KiB")
 WRONG_CONTENT_TYPE = _refused(
     "wrong_content_type", 415, "a webhook that is not `application/x-www-form-urlencoded`"
@@ -57,7 +63,7 @@ OWNER_GONE = _refused("owner_gone", 404, "the worker that held the call is gone"
 OWNER_SILENT = _refused("owner_silent", 503, "the worker that holds the call did not answer within 2 s")
 OWNER_UNKNOWN = _refused("owner_unknown", 503, "the workers' store did not say who holds the call")
 BAD_ORDER = _refused(
-    "bad_order", 400, "a body that is not the JSON described for `messages`, `say` or `transfer`"
+    "bad_order", 400, "a body that is not the JSON described for `messages`, `say`, `transfer` or `recording`"
 )
 NO_JSON = _refused("no_json", 415, "an order to a call that is not `application/json`")
 BAD_ASSISTANT = _refused("bad_assistant", 400, "a posted assistant that cannot be used")
@@ -114,7 +120,7 @@ TRUST_RULES: Mapping[str, Rule] = {
 RULES = (
     *TRUST_RULES.values(),
     *(BAD_FORM, BAD_REQUEST, BAD_ORDER, BAD_ASSISTANT, UNKNOWN_ASSISTANT, ONE_WORKER_ONLY),
-    *(NOT_FOUND, WRONG_METHOD, SLOW_BODY, ALREADY_ENDED),
+    *(NOT_FOUND, NO_RECORDING, WRONG_METHOD, SLOW_BODY, ALREADY_ENDED, NOT_RECORDED),
     *(
         BODY_TOO_LARGE,
         WRONG_CONTENT_TYPE,

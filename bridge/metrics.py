@@ -31,6 +31,7 @@ from .call_totals import CallTotals
 from .http_rules import refuse
 from .loop_lag import LoopLag
 from .metrics_merge import metrics_of_all_workers
+from .recording.recorder import Recorder
 from .server_state import STATE, ServerState
 from .trust import Audience
 
@@ -81,6 +82,7 @@ class _ServerFigures(Collector):
         yield from _calls(state)
         yield from _loop(state.lag)
         yield from _audio(state.totals)
+        yield from _recordings(state.recorder)
         yield from _conversations(state.totals)
         yield from ProcessCollector(namespace="offhook", registry=None).collect()
 
@@ -160,6 +162,14 @@ def _audio(totals: CallTotals) -> Iterator[Metric]:
     )
     yield _counter(
         "recogniser_switches", f"How often another recogniser took over, {OF_ENDED}", figures["switches"]
+    )
+
+
+def _recordings(recorder: Recorder | None) -> Iterator[Metric]:
+    failed, dropped_s = (0, 0.0) if recorder is None else (recorder.failed, recorder.dropped_s)
+    yield _counter("recordings_failed", "Recordings that ended because the disk took no more.", failed)
+    yield _counter(
+        "recording_dropped_seconds", "Seconds that recordings lack because the disk was slow.", dropped_s
     )
 
 

@@ -15,7 +15,16 @@ from aiohttp import web
 from offhook.config.settings import Settings
 from offhook.pipeline.clock import Clock
 
-from . import assistant_endpoint, control_api, forwarding, health, media_endpoint, metrics, webhooks
+from . import (
+    assistant_endpoint,
+    control_api,
+    forwarding,
+    health,
+    media_endpoint,
+    metrics,
+    recording_api,
+    webhooks,
+)
 from .call_store import CallStore, StoreUnavailable
 from .http_rules import error_answers
 from .live_call import CallFactory
@@ -68,7 +77,8 @@ def create_app(
     middlewares = [error_answers(), forwarding.private_requests()]
     app = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT_BYTES)
     app[STATE] = state
-    for part in (webhooks, media_endpoint, assistant_endpoint, control_api, health, metrics, forwarding):
+    controls = (control_api, recording_api)
+    for part in (webhooks, media_endpoint, assistant_endpoint, *controls, health, metrics, forwarding):
         app.add_routes(part.routes())
     app.on_startup.append(_start)
     app.on_cleanup.append(_stop)

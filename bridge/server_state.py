@@ -23,6 +23,7 @@ from .live_call import CallFactory
 from .loop_lag import LoopLag
 from .media_socket import MediaSocket
 from .posted_assistants import PostedAssistants
+from .recording.recorder import Recorder
 from .registry import CallRegistry
 from .rules import Rule
 from .stream_token import StreamTokens, derive_key
@@ -62,6 +63,8 @@ class ServerState:
     sockets: set[MediaSocket] = field(default_factory=set)
     """Every open stream, also of those that have not said whose they are."""
     draining: bool = False
+    recorder: Recorder | None = None
+    """Who records calls; None where there is no folder to keep recordings in."""
 
     @classmethod
     def build(

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from . import config, lab, twilio, webhooks
+from . import config, lab, recordings, twilio, webhooks
 from .bench import bench
 from .call import CallCommand, call
 from .doctor import doctor
@@ -47,6 +47,7 @@ app.command("serve")(serve)
 app.add_typer(config.app)
 app.add_typer(lab.app)
 app.add_typer(twilio.app)
+app.add_typer(recordings.app)
 app.add_typer(webhooks.app)
 
 

@@ -10,6 +10,7 @@ __all__ = [
     "Intent",
     "Model",
     "ModelChoice",
+    "Recording",
     "Server",
     "SilencePrompt",
     "Slot",
@@ -29,6 +30,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from .intents import Intent, Slot
 from .phone_numbers import PhoneNumber
+from .recording import Recording
 from .section import Section, in_order, known_provider
 from .server import Server
 from .speech import MOST_FALLBACKS, Transcriber, TranscriberChoice, Voice, VoiceChoice
@@ -113,6 +115,8 @@ class Assistant(Section):
     """Tools that one turn of the caller's may lead to; what the model asks for beyond it is refused."""
     turn_taking: TurnTaking = TurnTaking()
     """Whose turn it is, and when."""
+    recording: Recording = Recording()
+    """Whether calls are recorded."""
     server: Server | None = None
     """Where calls of `server` tools and events of calls are posted to."""
     fallback_number: PhoneNumber | None = None

@@ -47,10 +47,21 @@ def effectless(assistant: Assistant) -> Iterator[str]:
             yield from _few_examples(place, model)
     yield from ineffective_fields(assistant)
     yield from idle_fallbacks(assistant)
+    yield from _recording_that_is_off(assistant)
     for place, tool in _placed("tools", assistant.tools):
         never = [stage.after_ms for stage in tool.stages if stage.after_ms >= tool.deadline_s * 1000]
         if never and not tool.resource:
             yield f"{place}: what is said after {never[0]} ms comes behind its deadline_s."
+
+
+def _recording_that_is_off(assistant: Assistant) -> Iterator[str]:
+    if assistant.recording.enabled:
+        return
+    if assistant.recording.consent_line:
+        yield "recording.consent_line is not said: recording.enabled is false."
+    for place, tool in _placed("tools", assistant.tools):
+        if tool.pauses_recording:
+            yield f"{place}.pauses_recording has no effect: recording.enabled is false."
 
 
 def _few_examples(place: str, model: ModelChoice) -> Iterator[str]:

@@ -29,6 +29,7 @@ _MOVES: tuple[tuple[KeyPath, KeyPath], ...] = (
     (("end_call_message",), ("goodbye",)),
     (("first_message_interruptions_enabled",), ("first_message_interruptible",)),
     (("max_duration_seconds",), ("turn_taking", "max_call_s")),
+    (("recording_enabled",), ("recording", "enabled")),
     (("silence_timeout_seconds",), ("turn_taking", "silence_hangup_s")),
     (("model", "tools"), ("tools",)),
     (("model", "messages"), ("instructions",)),

@@ -74,7 +74,7 @@ class Settings(BaseSettings):
     webhook_secret: SigningSecret | None = None
     """Signs what is posted."""
     data_folder: Path | None = None
-    """Where messages are kept that no receiver took, of all workers together."""
+    """Where recordings are kept, and messages that no receiver took, of all workers together."""
     redis_url: SecretStr | None = None
     """The store that several hosts share; secret, for it may hold a password."""
     require_stream_token: bool = False

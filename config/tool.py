@@ -121,6 +121,8 @@ class Tool(Section):
     """What is said while the tool runs, in order."""
     failed: str = ""
     """Said when the tool has failed and nothing better is known."""
+    pauses_recording: bool = False
+    """While it runs nothing of the call is recorded: for keys or words that must not be kept."""
     cpu_bound: bool = False
     """The function computes for long: run it in a process of its own. It must not be `async`."""
 

@@ -22,6 +22,7 @@ from .messages import (
     Line,
     Message,
     Number,
+    Recorded,
     SpeechUpdate,
     StatusUpdate,
     ToolUse,
@@ -49,6 +50,9 @@ class CallStory:
         """Of replies that were cut."""
         self._tools: dict[str, ToolUse] = {}
         self._latencies: dict[str, list[int]] = {}
+        self._recorded = Recorded()
+        self._records = False
+        """The recording goes on."""
         self._sounding: int | None = None
         """The reply that is heard now."""
 
@@ -86,6 +90,10 @@ class CallStory:
                 )
             case "fault" if data["reason"] == _NO_ANSWER:
                 yield Hang(**told, reason=_NO_ANSWER)
+            case "recording.started":
+                self._recorded, self._records = Recorded(str(data["file"])), True
+            case "recording.ended":
+                self._stop_recording(data["seconds"])
             case "turn.timeline":
                 self._measure(data)
             case "call.ended":
@@ -110,6 +118,11 @@ class CallStory:
         if len(self._tools) < LINES_KEPT:
             self._tools[number] = use
 
+    def _stop_recording(self, seconds: float) -> None:
+        if self._records:
+            self._recorded = replace(self._recorded, seconds=seconds) if seconds else Recorded()
+        self._records = False
+
     def _measure(self, timeline: Mapping[str, Any]) -> None:
         for since, ms in latencies_of(timeline):
             self._latencies.setdefault(_SINCE[since], []).append(ms)
@@ -118,6 +131,7 @@ class CallStory:
 
     def _over(self, told: Mapping[str, Any], event: CallEvent) -> Iterator[Message]:
         reason = str(event.data["reason"])
+        self._stop_recording(event.at_ms / 1000)
         if number := str(event.data.get("transfer_to", "")):
             yield TransferUpdate(**told, destination=Number(number))
         if self._sounding is not None:
@@ -132,6 +146,7 @@ class CallStory:
             messages=tuple(self._lines),
             tools=tuple(self._tools.values()),
             latency={name: _latency(values) for name, values in self._latencies.items()},
+            recording=self._recorded,
         )
 
 

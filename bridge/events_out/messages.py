@@ -16,6 +16,7 @@ __all__ = [
     "Line",
     "Message",
     "Number",
+    "Recorded",
     "SpeechUpdate",
     "StatusUpdate",
     "ToolUse",
@@ -136,6 +137,14 @@ class Latency(msgspec.Struct, frozen=True, rename="camel"):
     max: int
 
 
+class Recorded(msgspec.Struct, frozen=True, rename="camel"):
+    """The recording of a call."""
+
+    path: str | None = None
+    """The file on the bridge's machine; null if there is none."""
+    seconds: float = 0.0
+
+
 class EndOfCallReport(_Told, frozen=True, tag_field="type", tag="end-of-call-report", kw_only=True):
     """All that there is to tell of a call that is over."""
 
@@ -148,6 +157,7 @@ class EndOfCallReport(_Told, frozen=True, tag_field="type", tag="end-of-call-rep
     tools: tuple[ToolUse, ...]
     latency: Mapping[str, Latency]
     """`fromLastSound` and `fromEndOfTurn`, both to the answer's first frame, and each stage's own part."""
+    recording: Recorded = Recorded()
 
 
 Message = (

@@ -38,6 +38,14 @@ async def test_a_server_whose_assistant_lacks_a_key_never_listens(tmp_path: Path
     assert not [line for line in logs if line["event"] == "server.listening"]
 
 
+async def test_a_server_that_is_to_record_and_has_no_folder_never_listens(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("name: Shop\nrecording: {enabled: true}\n")
+    with capture_logs() as logs, pytest.raises(ConfigError, match=r"recording\.enabled.*OFFHOOK_DATA_FOLDER"):
+        async with serving(settings(port=0), tmp_path / "a.yaml"):
+            pass
+    assert not [line for line in logs if line["event"] == "server.listening"]
+
+
 @pytest.mark.realtime
 async def test_an_assistant_beside_the_default_one_that_cannot_be_served_stops_nothing(
     tmp_path: Path,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from typing import Any
+from pathlib import Path
 from weakref import WeakSet
 
 import pytest
 from bridge_rig import loop_clock
-from call_rig import EventList, assistant_from
+from call_rig import assistant_from
 from fake_engines import (
     InlineWorkers,
     ScriptedModel,
@@ -21,11 +21,14 @@ from fake_engines import (
 from fake_line import FakeControl, FakeLine
 
 from offhook.bridge.call_factory import ConversationFactory
+from offhook.bridge.call_log import CallLog
 from offhook.bridge.live_call import LiveCall
 from offhook.bridge.posted_assistants import PostedAssistants
+from offhook.bridge.recording.recorded_call import RecordedCall
+from offhook.bridge.recording.recorder import Recorder
 from offhook.config.assistant import Assistant
 from offhook.config.errors import ConfigError, ConfigProblem, Refused
-from offhook.pipeline.call import Engines
+from offhook.pipeline.call import Call, Engines
 from offhook.pipeline.line_up import alone
 
 LACKING = ConfigError([ConfigProblem("assistant Edited", "voice.provider", "needs a key.")])
@@ -75,13 +78,12 @@ class Rig:
         return engines
 
     def call(self, assistant: str | None = None) -> LiveCall:
-        unused: Any = EventList()
         return self.factory.create(
             call_sid="CA1",
             assistant=assistant,
             variables={},
             line=FakeLine(self.clock, 0.02),
-            log=unused,
+            log=CallLog(),
             control=FakeControl(),
         )
 
@@ -153,3 +155,29 @@ async def test_of_a_posted_assistant_nothing_is_kept_behind_its_call() -> None:
     rig.call(await rig.posted.keep(assistant_from(name="Posted")))
     assert rig.announced == [("Posted", "CA1")]
     assert rig.factory.served == ()
+
+
+async def test_calls_are_recorded_where_the_assistant_says_so_and_there_is_a_folder(tmp_path: Path) -> None:
+    rig = Rig()
+    recorder = Recorder(tmp_path, clock=rig.clock, workers=InlineWorkers())
+    rig.factory = ConversationFactory(
+        clock=rig.clock,
+        assistants=rig.file,
+        engines=rig.engines,
+        is_ready=lambda: True,
+        recorder=recorder,
+    )
+    assert type(rig.call()) is Call, "a call that is not recorded has nothing in its way"
+    rig.files[None] = assistant_from(recording={"enabled": True})
+    assert isinstance(rig.call(), RecordedCall)
+
+
+async def test_without_a_folder_an_assistant_that_records_is_refused_and_an_edit_waits() -> None:
+    rig = Rig()
+    rig.files["records"] = assistant_from(recording={"enabled": True})
+    with pytest.raises(ConfigError, match="OFFHOOK_DATA_FOLDER"):
+        rig.call("records")
+    rig.call()
+    rig.files[None] = assistant_from(name="Edited", recording={"enabled": True})
+    rig.call()
+    assert [each.name for each in rig.factory.served] == ["First"]

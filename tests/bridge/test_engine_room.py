@@ -116,6 +116,15 @@ async def test_stock_phrases_are_spoken_by_every_voice_before_the_first_call() -
         assert stock.get("embedded heart", "Goodbye.")
 
 
+async def test_the_consent_line_is_a_stock_phrase_of_calls_that_are_recorded() -> None:
+    line = "This call is recorded."
+    async with engine_room() as rig:
+        for enabled in (False, True):
+            recording = {"enabled": enabled, "consent_line": line}
+            stock = rig.room.engines(await rig.warm(**BACKED, recording=recording)).stock
+            assert (stock.get("embedded heart", line) is not None) == enabled
+
+
 async def test_assistants_that_ask_for_the_same_share_it() -> None:
     async with engine_room() as rig:
         one, other = assistant_from(**BACKED), assistant_from(**{**BACKED, "instructions": "Be brief."})

@@ -16,6 +16,7 @@ from offhook.bridge import (
     registry,
     sqlite_store,
 )
+from offhook.bridge.recording import recorder
 from offhook.bridge.twilio import call_control
 from offhook.config.tool import Tool
 from offhook.config.turn_taking import TurnTaking as TurnTakingSettings
@@ -80,6 +81,7 @@ LIMITS = [
     ("executions in the ledger, a call", f"{tools.LEDGER_LIMIT}"),
     ("events of a call", f"{call_log.EVENT_LIMIT}"),
     ("events for one listener", f"{call_log.SUBSCRIPTION_LIMIT}"),
+    ("seconds of recordings for the disk, of all calls", f"{recorder.STRETCHES_LIMIT}"),
     ("calls that ended", f"{registry.FINISHED_LIMIT}, for an hour"),
     (
         "messages of a stream while the workers' store is asked",

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from call_rig import CallRig, assistant_from, running_call
 from fake_engines import InlineWorkers, ScriptedModel, says
+from recording_rig import recorded_assistant, recorded_call
 
 from offhook.bridge.registry import CallEntry
 from offhook.config.errors import ToolError
@@ -182,10 +183,23 @@ async def backed_call() -> Sequence[CallEvent]:
         return call.events
 
 
+async def kept_call(folder: Path) -> Sequence[CallEvent]:
+    """A call that is recorded, but for a part and for its end."""
+    async with recorded_call(folder, recorded_assistant(first_message="Hello.")) as rig:
+        rig.recording.pause()
+        rig.recording.resume()
+        rig.recording.stop()
+        await rig.call.sleep(3.0)
+        return rig.call.log.events
+
+
 @pytest.fixture
-async def events() -> Sequence[CallEvent]:
+async def events(tmp_path: Path) -> Sequence[CallEvent]:
     """What these calls logged."""
-    calls = (busy_call(), silent_call(), hesitant_call(), deaf_call(), backed_call())
+    calls = (
+        *(busy_call(), silent_call(), hesitant_call(), deaf_call(), backed_call()),
+        kept_call(tmp_path),
+    )
     return [event for call in calls for event in await call]
 
 

@@ -19,6 +19,7 @@ from fake_engines import (
 )
 from fake_line import FakeControl, FakeLine
 
+from offhook.bridge.live_call import LiveCall
 from offhook.config.assistant import Assistant
 from offhook.config.assistant_loading import parse_assistant
 from offhook.pipeline.call import Call, Engines
@@ -26,13 +27,16 @@ from offhook.pipeline.clock import LoopClock
 from offhook.pipeline.line_up import alone
 from offhook.pipeline.messages import CallerSaid, ModelDelta, ModelRequest, TextDelta, ToolRequest
 from offhook.pipeline.pacing import PacingWheel
-from offhook.pipeline.ports import CallEvent
+from offhook.pipeline.ports import CallEvent, Line
 from offhook.pipeline.shared_conversion import Conversions
 
 FRAME_BYTES = 160
 FRAME_S = 0.02
 QUIET = b"\xff" * FRAME_BYTES
 SOUND = b"\x20" * FRAME_BYTES
+
+
+Record = Callable[["CallRig", Assistant, Callable[[Assistant, Line], Call]], LiveCall]
 
 
 class EventList:
@@ -67,8 +71,12 @@ class CallRig:
         latency_s: float = 0.02,
         engines: Engines | None = None,
         wheel: PacingWheel | None = None,
+        record: Record | None = None,
     ) -> None:
-        """Engines that are given take the place of all the scripted ones; the caller `plays` then."""
+        """Engines that are given take the place of all the scripted ones; the caller `plays` then.
+
+        `record` makes a recorded call of one that is not.
+        """
         loop = asyncio.get_running_loop()
         self.clock = LoopClock(loop, loop.time)
         self.began_s = self.clock.now()
@@ -80,25 +88,31 @@ class CallRig:
         self.model = self.model_type(answerer)
         self.voice = self.voice_type()
         self.wheel = wheel or PacingWheel(self.clock)
-        self.call = Call(
-            assistant=assistant,
-            variables={"from": "+15550100"},
-            engines=engines
-            or Engines(
-                self.voice_activity,
-                alone(self.transcriber, self.clock),
-                alone(self.model, self.clock),
-                alone(self.voice, self.clock),
-                InlineWorkers(),
-            ),
-            line=self.line,
-            control=self.control,
-            events=self.log,
-            clock=self.clock,
-            wheel=self.wheel,
-            conversions=Conversions(),
-        )
-        self.line.on_mark = self.call.mark
+
+        def make(assistant: Assistant, line: Line) -> Call:
+            self.call = Call(
+                assistant=assistant,
+                variables={"from": "+15550100"},
+                engines=engines
+                or Engines(
+                    self.voice_activity,
+                    alone(self.transcriber, self.clock),
+                    alone(self.model, self.clock),
+                    alone(self.voice, self.clock),
+                    InlineWorkers(),
+                ),
+                line=line,
+                control=self.control,
+                events=self.log,
+                clock=self.clock,
+                wheel=self.wheel,
+                conversions=Conversions(),
+            )
+            return self.call
+
+        self.outer: LiveCall = make(assistant, self.line) if record is None else record(self, assistant, make)
+        """What the media stream sees of the call."""
+        self.line.on_mark = self.outer.mark
         self.media_s = 0.0
         self._sound_until_s = 0.0
         self._recording = bytearray()
@@ -116,7 +130,7 @@ class CallRig:
                 self.media_s += FRAME_S
                 frame = bytes(self._recording[:FRAME_BYTES]).ljust(FRAME_BYTES, QUIET[:1])
                 del self._recording[:FRAME_BYTES]
-                self.call.audio(SOUND if loud else frame, round(self.media_s * 1000))
+                self.outer.audio(SOUND if loud else frame, round(self.media_s * 1000))
             number += 1
             await self.clock.sleep_until(started + number * FRAME_S)
 
@@ -197,10 +211,11 @@ async def running_call(
     latency_s: float = 0.02,
     engines: Engines | None = None,
     wheel: PacingWheel | None = None,
+    record: Record | None = None,
 ) -> AsyncIterator[CallRig]:
     """Run a call until the block ends; whatever it left behind fails the test.
 
-    Whoever gives the engines, or a wheel for several calls, looks after what they leave.
+    Whoever gives the engines, a wheel for several calls, or a recorder, looks after what they leave.
     """
     rig = CallRig(
         assistant or assistant_from(),
@@ -208,18 +223,19 @@ async def running_call(
         latency_s=latency_s,
         engines=engines,
         wheel=wheel,
+        record=record,
     )
     before = asyncio.all_tasks()
-    call = asyncio.create_task(rig.call.run())
+    call = asyncio.create_task(rig.outer.run())
     pump = asyncio.create_task(rig.pump())
     try:
         yield rig
     finally:
-        rig.call.line_closed("test over")
+        rig.outer.line_closed("test over")
         pump.cancel()
         async with asyncio.timeout(2):
             await call
         await asyncio.gather(pump, return_exceptions=True)
-    if engines is None and wheel is None:
+    if engines is None and wheel is None and record is None:
         assert asyncio.all_tasks() == before, "the call left tasks behind"
     assert rig.voice_activity.open_streams == 0

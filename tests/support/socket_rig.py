@@ -15,11 +15,12 @@ from bridge_rig import loop_clock, settings
 
 from offhook.bridge.call_factory import ConversationFactory
 from offhook.bridge.pool_workers import PoolWorkers
+from offhook.bridge.recording.recorder import Recorder
 from offhook.bridge.server import Server
 from offhook.config.assistant import Assistant
 from offhook.lab.caller import ScriptedCaller
 from offhook.lab.carrier import SimulatedCarrier
-from offhook.lab.phone import Phone
+from offhook.lab.phone import Phone, PhoneMoment
 from offhook.lab.script import Say, Script, Step
 from offhook.lab.scripted_engines import CueTranscriber, ToneVoice
 from offhook.pipeline.call import Engines
@@ -95,6 +96,7 @@ class ScriptedServer:
         self,
         *steps: Step,
         parameters: dict[str, str] | None = None,
+        on_moment: Callable[[PhoneMoment], None] = lambda _: None,
     ) -> tuple[Phone, str]:
         """A caller with a call of its own; each `Say` is 20 frames of sound. Gives its CallSid too."""
         generator = random.Random()
@@ -107,11 +109,14 @@ class ScriptedServer:
             generator=generator,
         )
         says = {index: SOUND * 20 for index, step in enumerate(steps) if isinstance(step, Say)}
-        return Phone(self.clock, carrier, ScriptedCaller(Script(steps), says), max_s=20.0), call_sid
+        caller = ScriptedCaller(Script(steps), says)
+        return Phone(self.clock, carrier, caller, max_s=20.0, on_moment=on_moment), call_sid
 
 
 @asynccontextmanager
-async def scripted_server(assistant: Assistant, model: LanguageModel) -> AsyncIterator[ScriptedServer]:
+async def scripted_server(
+    assistant: Assistant, model: LanguageModel, recorder: Recorder | None = None
+) -> AsyncIterator[ScriptedServer]:
     """Serve on a port of the system's choice, with the loop's own clock."""
     clock = loop_clock()
     voice_activity = PlainVoiceActivity()
@@ -124,9 +129,14 @@ async def scripted_server(assistant: Assistant, model: LanguageModel) -> AsyncIt
             workers,
         )
         factory = ConversationFactory(
-            clock=clock, assistants=lambda _: assistant, engines=lambda _: engines, is_ready=lambda: True
+            clock=clock,
+            assistants=lambda _: assistant,
+            engines=lambda _: engines,
+            is_ready=lambda: True,
+            recorder=recorder,
         )
         server = Server(settings(max_calls=100), factory, clock)
+        server.state.recorder = recorder
         port = await server.start("127.0.0.1", 0)
         try:
             yield ScriptedServer(server, f"ws://127.0.0.1:{port}/media", clock, voice_activity, factory)

@@ -141,3 +141,18 @@ def test_the_assistant_starts_and_stops_in_turn_whatever_happens(steps: list[str
 def test_the_schema_on_the_page_is_the_one_of_the_types() -> None:
     page = Path(__file__).parents[3] / "docs" / "webhooks.schema.json"
     assert json.loads(page.read_text()) == message_schema()
+
+
+def recording_told(*events: tuple[str, int, dict[str, Any]]) -> Any:
+    *_, report = told(*events, ENDED)
+    return report["recording"]
+
+
+def test_the_report_says_where_the_recording_is() -> None:
+    started = ("recording.started", 0, {"file": "/data/recordings/a.wav"})
+    stopped = ("recording.ended", 4_000, {"why": "stopped", "seconds": 4.02})
+    nothing = ("recording.ended", 4_000, {"why": "Not a directory", "seconds": 0.0})
+    assert recording_told() == {"path": None, "seconds": 0.0}
+    assert recording_told(started) == {"path": "/data/recordings/a.wav", "seconds": 9.0}
+    assert recording_told(started, stopped) == {"path": "/data/recordings/a.wav", "seconds": 4.02}
+    assert recording_told(started, nothing) == {"path": None, "seconds": 0.0}

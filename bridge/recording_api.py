@@ -1,0 +1,66 @@
+"""`/v1/calls/{id}/recording`: the recording of a call that has ended, and orders to that of a live one."""
+
+from __future__ import annotations
+
+__all__ = ["routes"]
+
+from typing import Literal
+
+import msgspec
+from aiohttp import web
+
+from . import http_rules
+from .admission import read_json_body, trust_fault
+from .control_api import guarded, live_entry
+from .http_rules import refuse
+from .recording.call_recording import CallRecording
+from .rules import Rule
+from .server_state import STATE
+from .trust import Audience
+
+
+class RecordingOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is to become of a recording: `pause` for what must not be kept, then `resume`; or `stop`."""
+
+    action: Literal["pause", "resume", "stop"]
+
+    def give(self, recording: CallRecording) -> str:
+        """Tell the recording; returns what it does from now on."""
+        {"pause": recording.pause, "resume": recording.resume, "stop": recording.stop}[self.action]()
+        return recording.status
+
+
+def routes() -> list[web.RouteDef]:
+    """For whoever may use the control interface."""
+    place = "/v1/calls/{call_sid}/recording"
+    return [web.get(place, _get), web.post(place, guarded(_order))]
+
+
+async def _get(request: web.Request) -> web.StreamResponse:
+    """Send the file; all workers have the same folder, so it is no matter which of them held the call."""
+    if (untrusted := trust_fault(request, Audience.CONTROL)) is not None:
+        return refuse(request, untrusted)
+    recorder = request.config_dict[STATE].recorder
+    path = None if recorder is None else await recorder.finished(request.match_info["call_sid"])
+    if path is None:
+        return refuse(request, http_rules.NO_RECORDING)
+    return web.FileResponse(path, headers={"Content-Type": "audio/wav", "Cache-Control": "no-store"})
+
+
+async def _order(request: web.Request) -> web.StreamResponse:
+    """Pause, resume or stop; the answer comes when that is done."""
+    body = await read_json_body(request)
+    if isinstance(body, Rule):
+        return refuse(request, body)
+    try:
+        order = msgspec.json.decode(body, type=RecordingOrder)
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        return refuse(request, http_rules.BAD_ORDER, str(error))
+    entry = live_entry(request)
+    if isinstance(entry, Rule):
+        return refuse(request, entry)
+    recorder = request.config_dict[STATE].recorder
+    recording = None if recorder is None else recorder.live(entry.call_sid)
+    if recording is None:
+        return refuse(request, http_rules.NOT_RECORDED)
+    return web.json_response({"id": entry.call_sid, "recording": order.give(recording)})

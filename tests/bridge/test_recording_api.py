@@ -1,0 +1,125 @@
+"""Recordings over HTTP: pause, resume, stop, and the file itself."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from bridge_rig import CALL_SID, EchoFactory, loop_clock, settings
+from fake_engines import InlineWorkers
+from recording_rig import recorded_assistant
+
+from offhook.bridge.recording.recorder import Recorder
+from offhook.bridge.server import create_app
+from offhook.bridge.server_state import STATE, ServerState
+from offhook.codecs import wav
+
+Client = TestClient[Any, Any]
+PLACE = f"/v1/calls/{CALL_SID}/recording"
+
+
+@asynccontextmanager
+async def serving(folder: Path | None, **fields: Any) -> AsyncIterator[tuple[Client, ServerState]]:
+    clock = loop_clock()
+    app = create_app(settings(**fields), EchoFactory(), clock, wall_time=lambda: 1.75e9)
+    recorder = None if folder is None else Recorder(folder, clock=clock, workers=InlineWorkers())
+    app[STATE].recorder = recorder
+    async with TestClient(TestServer(app)) as client:
+        yield client, app[STATE]
+    if recorder is not None:
+        await recorder.close()
+
+
+def live_call(state: ServerState, *, recorded: bool = True) -> Any:
+    """A call that goes on, and its recording."""
+    entry = state.registry.admit(
+        CALL_SID, assistant="demo", may_replace=False, hang_up=lambda why: None, cut=lambda why: None
+    )
+    if state.recorder is None or not recorded:
+        return entry, None
+    recording = state.recorder.record(recorded_assistant(), CALL_SID, {}, entry.log)
+    recording.start()
+    return entry, recording
+
+
+async def order(client: Client, body: Any) -> tuple[int, Any]:
+    async with client.post(PLACE, json=body) as answer:
+        is_json = answer.content_type == "application/json"
+        return answer.status, await answer.json() if is_json else (await answer.text()).partition(":")[0]
+
+
+async def test_a_recording_is_paused_resumed_and_stopped(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (client, state):
+        entry, _ = live_call(state)
+        for action, status in (("pause", "paused"), ("resume", "recording"), ("stop", "stopped")):
+            assert await order(client, {"action": action}) == (200, {"id": CALL_SID, "recording": status})
+        assert [event.type.partition(".")[2] for event in entry.log.events] == [
+            "started",
+            "paused",
+            "resumed",
+            "ended",
+        ]
+        assert await order(client, {"action": "resume"}) == (409, "not_recorded")
+
+
+async def test_a_tool_that_pauses_is_not_overruled(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (client, state):
+        _, recording = live_call(state)
+        recording.pause("tool-1")
+        assert await order(client, {"action": "resume"}) == (200, {"id": CALL_SID, "recording": "paused"})
+
+
+@pytest.mark.parametrize("body", [{}, {"action": "erase"}, {"action": "pause", "for_s": 3}, []])
+async def test_an_order_that_is_none_is_refused(tmp_path: Path, body: Any) -> None:
+    async with serving(tmp_path) as (client, state):
+        live_call(state)
+        assert await order(client, body) == (400, "bad_order")
+
+
+async def test_a_call_that_is_not_recorded_takes_no_such_order(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (client, state):
+        assert await order(client, {"action": "pause"}) == (404, "not_found")
+        entry, _ = live_call(state, recorded=False)
+        assert await order(client, {"action": "pause"}) == (409, "not_recorded")
+        state.registry.finish(entry)
+        assert await order(client, {"action": "pause"}) == (409, "already_ended")
+    async with serving(None) as (client, state):
+        live_call(state)
+        assert await order(client, {"action": "pause"}) == (409, "not_recorded")
+
+
+async def test_the_file_is_sent_once_it_is_finished(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (client, state):
+        async with client.get(PLACE) as answer:
+            assert (answer.status, await answer.text()) == (
+                404,
+                "no_recording: the recording of a call that has none, or none that is finished\n",
+            )
+        entry, recording = live_call(state)
+        recording.agent(b"\x10" * 8000)
+        await asyncio.sleep(5)
+        async with client.get(PLACE) as answer:
+            assert answer.status == 404, "a live call's is not finished"
+        recording.end()
+        state.registry.finish(entry)
+        await asyncio.sleep(1)
+        async with client.get(PLACE) as answer:
+            assert (answer.status, answer.content_type) == (200, "audio/wav")
+            sound = wav.read(io.BytesIO(await answer.read()))
+        assert sound.pcm.shape == (5 * 8000, 2)
+        assert sound.pcm[:8000, 1].all()
+
+
+async def test_strangers_hear_nothing_and_order_nothing(tmp_path: Path) -> None:
+    async with serving(tmp_path, twilio_auth_token="t", public_url="https://a.example") as (client, state):
+        _, recording = live_call(state)
+        assert await order(client, {"action": "stop"}) == (403, "control_key_required")
+        async with client.get(PLACE) as answer:
+            assert answer.status == 403
+        assert recording.status == "recording"
