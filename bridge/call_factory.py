@@ -12,6 +12,7 @@ from offhook.config.assistant import Assistant
 from offhook.config.errors import ConfigError, Refused
 from offhook.pipeline.call import Call, Engines
 from offhook.pipeline.clock import Clock
+from offhook.pipeline.conversation import Conversation
 from offhook.pipeline.pacing import PacingWheel
 from offhook.pipeline.ports import CallControl, Line
 from offhook.pipeline.shared_conversion import Conversions
@@ -77,8 +78,9 @@ class ConversationFactory:
         line: Line,
         log: CallLog,
         control: CallControl,
+        resumes: Conversation | None = None,
     ) -> LiveCall:
-        """Make the conversation of one call.
+        """Make the conversation of one call; it may resume what a process that is gone held of it.
 
         Raises Refused for an assistant that is not there or whose engines are not warm yet, and
         ConfigError for one whose file cannot be used.
@@ -99,6 +101,7 @@ class ConversationFactory:
                 wheel=self._wheel,
                 conversions=self._conversions,
                 call_id=call_sid,
+                resumes=resumes,
             )
 
         if self._recorder is None or not chosen.recording.enabled:

@@ -9,6 +9,8 @@ from __future__ import annotations
 __all__ = [
     "ENDED_FOR_S",
     "ENDED_LIMIT",
+    "RESUMED_LIMIT",
+    "RESUMED_WITHIN_S",
     "CallStore",
     "Claim",
     "MemoryStore",
@@ -30,6 +32,8 @@ TICKET_LIMIT = 10_000
 """Used tickets that are remembered; beyond, none is taken."""
 ENDED_LIMIT = 10_000
 ENDED_FOR_S = 3_600.0
+RESUMED_LIMIT, RESUMED_WITHIN_S = 3, 60.0
+"""So often is a call taken up again; a call that brings every worker down must come to an end."""
 
 
 class StoreUnavailable(OffhookError):
@@ -78,6 +82,15 @@ class CallStore(Protocol):
     async def end(self, claim: Claim, outcome: Mapping[str, Any] | None) -> None:
         """The stream is over; without effect when a newer one replaced it."""
 
+    async def keep(self, claim: Claim, conversation: Mapping[str, Any]) -> None:
+        """Keep what another worker would need to go on with a live call; forgotten when its stream ends."""
+
+    async def conversation(self, call_sid: str) -> Mapping[str, Any] | None:
+        """Look up what was kept of a call whose stream did not come to its own end."""
+
+    async def may_resume(self, call_sid: str) -> bool:
+        """Count one more try to go on with a call; False for more than three within a minute."""
+
     async def find(self, call_sid: str) -> StoredCall | None:
         """Look a call up; ended ones are kept for an hour."""
 
@@ -110,6 +123,8 @@ class MemoryStore:
         self._live: dict[str, StoredCall] = {}
         self._ended: OrderedDict[str, tuple[float, StoredCall]] = OrderedDict()
         self._workers: dict[str, str] = {}
+        self._conversations: dict[str, Mapping[str, Any]] = {}
+        self._resumed: dict[str, list[float]] = {}
 
     async def claim(self, claim: Claim) -> StoredCall | None:
         """Use the ticket up, and enter the stream; raises Refused."""
@@ -128,7 +143,27 @@ class MemoryStore:
         """The stream is over."""
         call = self._live.get(claim.call_sid)
         if call is not None and call.stream == claim.stream:
+            self._conversations.pop(claim.call_sid, None)
             self._bury(call, outcome)
+
+    async def keep(self, claim: Claim, conversation: Mapping[str, Any]) -> None:
+        """Keep what another worker would need."""
+        call = self._live.get(claim.call_sid)
+        if call is not None and call.stream == claim.stream:
+            self._conversations[claim.call_sid] = conversation
+
+    async def conversation(self, call_sid: str) -> Mapping[str, Any] | None:
+        """Look up what was kept."""
+        return self._conversations.get(call_sid)
+
+    async def may_resume(self, call_sid: str) -> bool:
+        """Count one more try."""
+        now = self._wall_time()
+        lately = [at for at in self._resumed.get(call_sid, ()) if at > now - RESUMED_WITHIN_S]
+        if call_sid not in self._conversations or len(lately) >= RESUMED_LIMIT:
+            return False
+        self._resumed[call_sid] = [*lately, now]
+        return True
 
     async def find(self, call_sid: str) -> StoredCall | None:
         """Look a call up."""
@@ -176,3 +211,5 @@ class MemoryStore:
             if ended_at >= oldest and len(self._ended) <= ENDED_LIMIT:
                 return
             del self._ended[call.call_sid]
+            self._conversations.pop(call.call_sid, None)
+            self._resumed.pop(call.call_sid, None)

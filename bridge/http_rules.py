@@ -106,6 +106,18 @@ DAY_BUDGET_SPENT = Rule(
 NOT_TAKEN_OVER = Rule(
     "not_taken_over", Outcome.NOTED, "nobody took a call that was handed over; the next number rings", 200
 )
+RESUMED = Rule(
+    "resumed",
+    Outcome.NOTED,
+    "a call whose worker is gone; another one goes on with it, up to three times a minute",
+    200,
+)
+NOT_RESUMED = Rule(
+    "not_resumed",
+    Outcome.NOTED,
+    "the same for the fourth time, or at a shutdown: `fallback_number`, or an apology",
+    200,
+)
 STREAM_ERROR = Rule("stream_error", Outcome.NOTED, "Twilio reports a `stream-error`", 204)
 
 TRUST_RULES: Mapping[str, Rule] = {
@@ -133,7 +145,7 @@ RULES = (
     ),
     *(WORKER_SECRET_REQUIRED, OWNER_GONE, OWNER_SILENT, OWNER_UNKNOWN, WORKER_LEFT_OUT),
     *(SPOKEN_NOT_READY, SPOKEN_AT_CAPACITY, SPOKEN_OVERLOADED, SPOKEN_BAD_ASSISTANT),
-    *(CALLER_BLOCKED, CALLER_TOO_OFTEN, DAY_BUDGET_SPENT, NOT_TAKEN_OVER),
+    *(CALLER_BLOCKED, CALLER_TOO_OFTEN, DAY_BUDGET_SPENT, NOT_TAKEN_OVER, RESUMED, NOT_RESUMED),
     STREAM_ERROR,
 )
 """Every answer that is not the one hoped for, in the order of docs/protocol.md."""

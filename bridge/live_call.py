@@ -7,6 +7,7 @@ __all__ = ["CallFactory", "LiveCall"]
 from collections.abc import Mapping
 from typing import Protocol
 
+from offhook.pipeline.conversation import Conversation
 from offhook.pipeline.ports import CallControl, Line
 
 from .call_log import CallLog
@@ -39,6 +40,9 @@ class LiveCall(Protocol):
     def transfer(self, number: str, *, last_words: str = "") -> None:
         """Say the last words, if any, and hand the call to `number` (E.164)."""
 
+    def conversation(self) -> Conversation:
+        """Give what another process would need to go on with the call."""
+
     async def run(self) -> None:
         """Hold the conversation; return when nothing of it is left."""
 
@@ -59,8 +63,11 @@ class CallFactory(Protocol):
         line: Line,
         log: CallLog,
         control: CallControl,
+        resumes: Conversation | None = None,
     ) -> LiveCall:
         """Make the conversation of one call; None means the default assistant.
+
+        It `resumes` what a process that is gone held of it.
 
         Raises Refused when there is no such assistant, ConfigError when it cannot be used.
         """

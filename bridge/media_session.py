@@ -17,7 +17,9 @@ from offhook.pipeline.ports import Line
 
 from . import carrier_dialect as events
 from . import stream_rules as rules
+from .call_store import StoreUnavailable
 from .carrier_dialect import CarrierDialect
+from .conversation_keeper import ConversationKeeper
 from .live_call import LiveCall
 from .registry import CallEntry, Order
 from .rules import Rule
@@ -125,6 +127,7 @@ class MediaSession:
 
     async def _hold(self, call: LiveCall) -> None:
         conversation = asyncio.create_task(call.run())
+        keeping = self._keep(call)
         try:
             await asyncio.wait((conversation, self._ended), return_when=asyncio.FIRST_COMPLETED)
             if not conversation.done():
@@ -135,11 +138,29 @@ class MediaSession:
             conversation.cancel()
             await asyncio.wait((conversation,), timeout=END_WITHIN_S)
             self._call = None
+            if keeping is not None:
+                keeping.cancel()
+                await asyncio.wait((keeping,), timeout=END_WITHIN_S)
         if conversation.done() and not conversation.cancelled():
             error = conversation.exception()
             if error is not None:
                 self._failed(error)
         self._end("finished", 1000)
+
+    def _keep(self, call: LiveCall) -> asyncio.Task[None] | None:
+        """Let the conversation outlive this worker, where there is another one to go on with it."""
+        if self._state.place is None or self._passed is None or self._entry is None:
+            return None
+
+        def not_kept(error: StoreUnavailable) -> None:
+            self._state.apply(rules.NOT_KEPT, call_sid=self._call_sid, problem=str(error))
+
+        state, passed = self._state, self._passed
+        keeper = ConversationKeeper(
+            state.store, passed.claim, passed.assistant, call.conversation, state.clock, not_kept
+        )
+        self._entry.log.also_tell(keeper.observe)
+        return asyncio.create_task(keeper.run(), name="conversation keeper")
 
     # ---------------------------------------------------------------- events
 
@@ -214,10 +235,10 @@ class MediaSession:
             stream_sid=started.stream_sid,
             assistant=passed.assistant,
         )
-        self._create(self._entry, passed.assistant, passed.variables)
+        self._create(self._entry, passed)
         return None
 
-    def _create(self, entry: CallEntry, assistant: str | None, variables: Mapping[str, str]) -> None:
+    def _create(self, entry: CallEntry, passed: Passed) -> None:
         if self._make_line is None:
             raise RuntimeError("a session needs its socket before it is sent messages")
 
@@ -227,11 +248,12 @@ class MediaSession:
         try:
             self._call = self._state.factory.create(
                 call_sid=entry.call_sid,
-                assistant=assistant,
-                variables=variables,
+                assistant=passed.assistant,
+                variables=passed.variables,
                 line=self._make_line(),
                 log=entry.log,
                 control=TwilioCallControl(entry.call_sid, store, self._state.rest, self._state.after_address),
+                resumes=passed.resumes,
             )
         except Refused as refused:
             self._spoil(entry, rules.ASSISTANT_REFUSED, str(refused.__cause__ or refused))

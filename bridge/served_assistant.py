@@ -122,6 +122,7 @@ class ServedAssistant:
 def stock_phrases(assistant: Assistant) -> list[str]:
     """Clauses that are said again and again; texts with variables differ from call to call."""
     texts = [assistant.first_message, assistant.goodbye, assistant.apology, assistant.one_moment]
+    texts.append(assistant.resumed_message)
     texts += [assistant.recording.consent_line] if assistant.recording.enabled else []
     texts += [assistant.handover] if assistant.fallback_number else []
     texts += [prompt.text for prompt in assistant.turn_taking.silence_prompts]

@@ -22,7 +22,16 @@ from typing import Any, TypeVar
 
 from offhook.config.errors import Refused
 
-from .call_store import ENDED_FOR_S, ENDED_LIMIT, TICKET_LIMIT, Claim, StoredCall, StoreUnavailable
+from .call_store import (
+    ENDED_FOR_S,
+    ENDED_LIMIT,
+    RESUMED_LIMIT,
+    RESUMED_WITHIN_S,
+    TICKET_LIMIT,
+    Claim,
+    StoredCall,
+    StoreUnavailable,
+)
 from .stream_token import Ticket
 
 WITHIN_S = 1.0
@@ -35,7 +44,8 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS tickets (nonce BLOB PRIMARY KEY, expires_at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS tickets_by_expiry ON tickets (expires_at);
 CREATE TABLE IF NOT EXISTS calls (
-    call_sid TEXT PRIMARY KEY, owner TEXT NOT NULL, stream TEXT NOT NULL, ended_at REAL, outcome TEXT
+    call_sid TEXT PRIMARY KEY, owner TEXT NOT NULL, stream TEXT NOT NULL, ended_at REAL, outcome TEXT,
+    conversation TEXT, resumed TEXT
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS calls_by_end ON calls (ended_at);
 CREATE TABLE IF NOT EXISTS workers (address TEXT PRIMARY KEY, name TEXT NOT NULL) WITHOUT ROWID;
@@ -111,12 +121,54 @@ class SqliteStore:
         def end(database: sqlite3.Connection) -> None:
             with _writing(database):
                 database.execute(
-                    "UPDATE calls SET ended_at = ?, outcome = ? WHERE call_sid = ? AND stream = ?",
+                    "UPDATE calls SET ended_at = ?, outcome = ?, conversation = NULL "
+                    "WHERE call_sid = ? AND stream = ?",
                     (now, text, claim.call_sid, claim.stream),
                 )
                 _forget_old(database, now)
 
         await self._do(end)
+
+    async def keep(self, claim: Claim, conversation: Mapping[str, Any]) -> None:
+        """Keep what another worker would need; it is printed in the thread."""
+
+        def keep(database: sqlite3.Connection) -> None:
+            database.execute(
+                "UPDATE calls SET conversation = ? WHERE call_sid = ? AND stream = ? AND ended_at IS NULL",
+                (json.dumps(conversation), claim.call_sid, claim.stream),
+            )
+
+        await self._do(keep)
+
+    async def conversation(self, call_sid: str) -> Mapping[str, Any] | None:
+        """Look up what was kept."""
+
+        def look(database: sqlite3.Connection) -> Mapping[str, Any] | None:
+            row = database.execute(
+                "SELECT conversation FROM calls WHERE call_sid = ?", (call_sid,)
+            ).fetchone()
+            kept: Mapping[str, Any] | None = None if row is None or row[0] is None else json.loads(row[0])
+            return kept
+
+        return await self._do(look)
+
+    async def may_resume(self, call_sid: str) -> bool:
+        """Count one more try."""
+        now = self._wall_time()
+
+        def count(database: sqlite3.Connection) -> bool:
+            with _writing(database):
+                row = database.execute(
+                    "SELECT resumed FROM calls WHERE call_sid = ? AND conversation IS NOT NULL", (call_sid,)
+                ).fetchone()
+                lately = [at for at in json.loads((row and row[0]) or "[]") if at > now - RESUMED_WITHIN_S]
+                if row is None or len(lately) >= RESUMED_LIMIT:
+                    return False
+                tries = json.dumps([*lately, now])
+                database.execute("UPDATE calls SET resumed = ? WHERE call_sid = ?", (tries, call_sid))
+                return True
+
+        return await self._do(count)
 
     async def find(self, call_sid: str) -> StoredCall | None:
         """Look a call up."""
@@ -217,7 +269,8 @@ class SqliteStore:
         if before is None and _live_count(database) >= self._max_calls:
             return Refused("at_capacity", 503)
         database.execute(
-            "INSERT OR REPLACE INTO calls VALUES (?, ?, ?, NULL, NULL)",
+            "INSERT INTO calls (call_sid, owner, stream) VALUES (?, ?, ?) ON CONFLICT (call_sid) DO UPDATE "
+            "SET owner = excluded.owner, stream = excluded.stream, ended_at = NULL, outcome = NULL",
             (claim.call_sid, claim.owner, claim.stream),
         )
         return before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = [
     "ASSISTANT_PARAMETER",
+    "RESUMES_PARAMETER",
     "TOKEN_PARAMETER",
     "GateClosed",
     "Passed",
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from offhook.config.errors import OffhookError, Refused
+from offhook.pipeline.conversation import Conversation
 
 from .call_store import Claim, StoredCall, StoreUnavailable
 from .carrier_dialect import Started
@@ -30,6 +32,8 @@ from .stream_token import Ticket, TokenFault
 
 TOKEN_PARAMETER = "token"  # noqa: S105  the name of a parameter
 ASSISTANT_PARAMETER = "assistant"
+RESUMES_PARAMETER = "resumes"
+"""Set where the stream goes on with a call whose worker is gone; counts with a token only."""
 
 _BY_REASON = {rule.name: rule for rule in RULES}
 
@@ -52,6 +56,8 @@ class Passed:
     """The call's older stream."""
     assistant: str | None
     variables: Mapping[str, str]
+    resumes: Conversation | None = None
+    """What a worker that is gone held of the call."""
 
 
 async def pass_gate(state: ServerState, started: Started, assistant: str | None = None) -> Passed:
@@ -64,6 +70,7 @@ async def pass_gate(state: ServerState, started: Started, assistant: str | None 
     """
     variables = dict(started.parameters)
     token = variables.pop(TOKEN_PARAMETER, None)
+    resumes = bool(variables.pop(RESUMES_PARAMETER, ""))
     named = variables.pop(ASSISTANT_PARAMETER, None) or None
     assistant = assistant or named
     ticket: Ticket | None = None
@@ -79,12 +86,24 @@ async def pass_gate(state: ServerState, started: Started, assistant: str | None 
         raise GateClosed(OVERLOADED)
     claim = Claim(started.call_sid, state.address, secrets.token_urlsafe(12), ticket)
     try:
-        replaces = await state.store.claim(claim)
-    except Refused as refused:
-        raise GateClosed(_BY_REASON[refused.reason]) from None
+        replaces = await _claimed(state, claim)
+        before = await _kept(state, claim.call_sid) if resumes and ticket is not None else None
     except StoreUnavailable:
         raise GateClosed(STORE_UNAVAILABLE) from None
-    return Passed(claim, replaces, assistant, variables)
+    return Passed(claim, replaces, assistant, variables, before)
+
+
+async def _kept(state: ServerState, call_sid: str) -> Conversation | None:
+    """What is known of the conversation so far. Raises StoreUnavailable."""
+    kept = await state.store.conversation(call_sid)
+    return None if kept is None else Conversation.from_plain(kept)
+
+
+async def _claimed(state: ServerState, claim: Claim) -> StoredCall | None:
+    try:
+        return await state.store.claim(claim)
+    except Refused as refused:
+        raise GateClosed(_BY_REASON[refused.reason]) from None
 
 
 async def cut_elsewhere(state: ServerState, passed: Passed) -> None:

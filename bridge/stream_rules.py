@@ -45,11 +45,12 @@ CALL_CANCELLED = Rule(
 )
 NOT_CUT = Rule("not_cut", Outcome.NOTED, "the worker of a replaced stream could not be told")
 OUTCOME_LOST = Rule("outcome_lost", Outcome.NOTED, "the workers' store did not take a call's outcome")
+NOT_KEPT = Rule("not_kept", Outcome.NOTED, "the workers' store did not take how far a conversation has come")
 
 RULES = (
     *(NO_START, *TOKEN_RULES.values(), DUPLICATE_CALL, REPLACED, AT_CAPACITY, NOT_READY),
     *(OVERLOADED, STORE_UNAVAILABLE, HELD_TOO_MANY, ASSISTANT_REFUSED, ASSISTANT_UNUSABLE),
-    *(CALL_FAILED, OVERSTAYED, SHUT_DOWN, CALL_CANCELLED, NOT_CUT, OUTCOME_LOST),
+    *(CALL_FAILED, OVERSTAYED, SHUT_DOWN, CALL_CANCELLED, NOT_CUT, OUTCOME_LOST, NOT_KEPT),
 )
 """All of them, in the order of docs/protocol.md."""
 

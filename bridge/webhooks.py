@@ -24,7 +24,7 @@ from .forwarding import passed_on
 from .http_rules import refuse
 from .rules import Rule
 from .server_state import STATE, ServerState
-from .stream_gate import ASSISTANT_PARAMETER, TOKEN_PARAMETER
+from .stream_gate import ASSISTANT_PARAMETER, RESUMES_PARAMETER, TOKEN_PARAMETER
 from .trust import Audience, stream_origin
 from .twilio import twiml
 
@@ -106,14 +106,22 @@ async def _inbound(request: web.Request, state: ServerState, form: Form) -> web.
     turned = state.callers.judge(form.get("From", ""), state.wall_time())
     if turned is not None:
         return _turn_away(state, turned, call_sid)
+    return _connect(request, state, form, assistant)
+
+
+def _connect(
+    request: web.Request, state: ServerState, form: Form, assistant: str, *, resumes: bool = False
+) -> web.Response:
+    """Open a stream for the call, also to go on with it where a worker that is gone left it."""
     stream, pages = _addresses(request, state)
     return _xml(
         twiml.connect_stream(
             f"{stream}/media",
             action=f"{pages}/voice/after",
             parameters={
-                TOKEN_PARAMETER: state.tokens.mint(call_sid),
+                TOKEN_PARAMETER: state.tokens.mint(form["CallSid"]),
                 ASSISTANT_PARAMETER: assistant,
+                RESUMES_PARAMETER: "1" if resumes else "",
                 "from": _parameter(form.get("From", "")),
                 "to": _parameter(form.get("To", "")),
             },
@@ -137,9 +145,14 @@ async def _after(request: web.Request, state: ServerState, form: Form) -> web.Re
     if entry is not None:
         entry.followed_up.set()
     outcome = await _outcome(state, form["CallSid"])
-    status = outcome.get("status", "unknown")
     dialled = _short(form.get("DialCallStatus"))
+    if not outcome and entry is None and form.get("CallStatus") not in _FINAL_STATUSES:
+        outcome = await _left_behind(state, form["CallSid"], dialled)
+    status = outcome.get("status", "unknown")
     _log.info("webhook.after", call_sid=form["CallSid"], outcome=status, dialled=dialled)
+    if status == "resumes":
+        state.apply(http_rules.RESUMED, call_sid=form["CallSid"])
+        return _connect(request, state, form, outcome["assistant"] or "", resumes=True)
     if status == "transfer":
         return _handed_over(request, state, outcome, dialled)
     if status == "failed":
@@ -183,6 +196,22 @@ async def _outcome(state: ServerState, call_sid: str) -> Mapping[str, Any]:
             if stored is not None and stored.owner != state.address:
                 outcome = stored.outcome
     return outcome or {}
+
+
+async def _left_behind(state: ServerState, call_sid: str, dialled: str) -> Mapping[str, Any]:
+    """What becomes of a call whose worker is gone: another one goes on with it, or its fallback rings.
+
+    Three times within a minute; a call that brings every worker down must come to an end.
+    """
+    with suppress(StoreUnavailable):
+        kept = await state.store.conversation(call_sid)
+        if kept is None:
+            return {}
+        if not dialled and not state.draining and await state.store.may_resume(call_sid):
+            return {"status": "resumes", "assistant": kept["assistant"]}
+        state.apply(http_rules.NOT_RESUMED, call_sid=call_sid)
+        return {"status": "transfer", "number": kept["fallback_number"]}
+    return {}
 
 
 async def _status(request: web.Request, state: ServerState, form: Form) -> web.Response:

@@ -129,6 +129,8 @@ class Assistant(Section):
     """Said when a reply failed."""
     one_moment: str = "One moment, please."
     """Said once to a caller who waits for a recogniser that was lost; empty: nothing is."""
+    resumed_message: str = "Sorry, the line broke for a moment."
+    """Said first when a call goes on in another process than before."""
     handover: str = "I am sorry, I cannot go on. I am putting you through."
     """Said before a call that cannot go on is put through to `fallback_number`."""
     notices: tuple[str, ...] = ()

@@ -23,6 +23,7 @@ from offhook.config.assistant import Assistant
 from offhook.config.errors import AllProvidersFailed, ProviderError
 
 from .clock import Clock, Timer
+from .conversation import Conversation
 from .ear import Ear
 from .echo import ExpectedEcho
 from .endpointing import Endpointing
@@ -104,8 +105,13 @@ class Call:
         wheel: PacingWheel,
         conversions: Conversions,
         call_id: str = "",
+        resumes: Conversation | None = None,
     ) -> None:
-        """`wheel` and `conversions` serve all calls of the process."""
+        """`wheel` and `conversions` serve all calls of the process.
+
+        A call that another process held `resumes`: its first words are `assistant.resumed_message`.
+        """
+        self._resumes = resumes
         self._assistant = assistant
         self._engines = engines
         self._line = line
@@ -116,12 +122,13 @@ class Call:
         self._voice = FailoverVoice(engines.voices, engines.stock, clock, self._journal.note)
         self._replies = Replies(
             assistant=assistant,
-            variables=variables,
+            variables=variables if resumes is None else {**variables, **resumes.variables},
             model=FailoverModel(engines.models, clock, self._journal.note),
             voice=self._voice,
             workers=engines.workers,
             web_tools=engines.web_tools,
             call_id=call_id,
+            resumes=resumes,
             line=line,
             wheel=wheel,
             clock=clock,
@@ -214,6 +221,10 @@ class Call:
         """Say this at the next free moment."""
         self.feed(AgentWants(Say(text, "operator")))
 
+    def conversation(self) -> Conversation:
+        """Give what another process would need to go on with this call."""
+        return self._replies.conversation()
+
     # -------------------------------------------------------------- the life
 
     async def run(self) -> None:
@@ -243,14 +254,20 @@ class Call:
             self._line.close()
 
     def _begin(self) -> None:
-        assistant = self._assistant
-        greeting = Say(
-            assistant.first_message, "greeting", interruptible=assistant.first_message_interruptible
-        )
+        assistant, before = self._assistant, self._resumes
+        first, interruptible = assistant.first_message, assistant.first_message_interruptible
+        if before is not None:
+            self._journal.note("call.resumed", messages=len(before.messages))
+            first, interruptible = assistant.resumed_message, True
+        greeting = Say(first, "greeting", interruptible=interruptible)
         self._spawn("ear", self._ear.run())
         self._spawn("voice", self._voice.run())
         self._replies.speaker.probe()
         self._apply(self._turns.start(self._clock.now(), greeting if greeting.text else None))
+        if before is not None:
+            self._replies.tools.recall(before.answers_due())
+            if before.unanswered:
+                self.feed(TextSent(before.unanswered))
         self._drain()
 
     def _close(self) -> None:

@@ -15,10 +15,16 @@ LIMIT = 400
 class History:
     """The messages of one call. Replies are written when it is known what was heard of them."""
 
-    def __init__(self, instructions: str) -> None:
+    def __init__(self, instructions: str, messages: Iterable[Message] = ()) -> None:
+        """`messages` is what was said before."""
         self._instructions = Instructions(instructions)
-        self._messages: list[Message] = []
+        self._messages: list[Message] = list(messages)
         self.forgotten = 0
+
+    @property
+    def said(self) -> tuple[Message, ...]:
+        """Everything that is settled, without the instructions."""
+        return tuple(self._messages)
 
     def instruct(self, instructions: str) -> None:
         """Replace the instructions: what they are made of has changed."""

@@ -12,6 +12,7 @@ __all__ = ["Replies"]
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -21,6 +22,7 @@ from offhook.config.templates import fill, render
 
 from .clock import Clock
 from .closing_tools import ClosingTools
+from .conversation import Conversation
 from .echo import ExpectedEcho
 from .evidence import (
     AgentSpoke,
@@ -39,7 +41,7 @@ from .evidence import (
 from .executors import executors_for
 from .history import History
 from .journal import CallJournal
-from .messages import CallerSaid, Message, ToolAnswered
+from .messages import AgentSaid, CallerSaid, Message, ToolAnswered
 from .pacing import PacingWheel
 from .phone_keys import KEYS, PROMPT, PhoneKeys, key_tones
 from .playout import Heard
@@ -79,13 +81,17 @@ class Replies:
         spawn: Spawn,
         feed: Callable[[Evidence], None],
         call_id: str = "",
+        resumes: Conversation | None = None,
     ) -> None:
+        """`resumes` is the conversation so far, of a call that another process held."""
         self._assistant = assistant
         self._model, self._voice = model, voice
         self._variables = dict(variables)
         self._journal, self._spawn, self._feed = journal, spawn, feed
         self._closers = ClosingTools(assistant.tools)
-        self.history = History(self.filled(assistant.instructions))
+        self.history = History(
+            self.filled(assistant.instructions), () if resumes is None else resumes.messages
+        )
         self.speaker = Speaker(line, wheel, clock, self, echo)
         self.keys = PhoneKeys(clock, feed)
         self.tools = ToolNews(
@@ -112,6 +118,29 @@ class Replies:
     def filled(self, text: str) -> str:
         """The text with the call's variables in it."""
         return fill(text, self._variables).text
+
+    def conversation(self) -> Conversation:
+        """Give what another process would need to go on: nothing is asked of a tool twice, and none is lost.
+
+        Of a reply that is being made or played only its requests of tools are told; without any its turn
+        is answered anew.
+        """
+        messages, untold = list(self.history.said), list(self.tools.untold)
+        unanswered, reply = "", self._present
+        if reply is not None and reply.tool_requests:
+            messages += [message for message in reply.prelude if isinstance(message, CallerSaid)]
+            messages.append(AgentSaid("", tool_requests=tuple(reply.tool_requests)))
+            messages += [replace(answer, pending=True, failed=False) for answer in reply.answers]
+            untold += [answer for answer in reply.answers if not answer.pending]
+        elif reply is not None and isinstance(self._origin, CallerTurn):
+            unanswered = self._origin.text
+        return Conversation(
+            tuple(messages),
+            tuple(untold),
+            unanswered,
+            dict(self._variables),
+            self._assistant.fallback_number or "",
+        )
 
     # ---------------------------------------------------------------- orders
 

@@ -38,6 +38,9 @@ ANSWER = "tool-answer"
 TELLINGS = 3
 """So often is it tried to tell an answer; a try that failed before a sound of it counts twice."""
 
+RECALLED_FOR_S = 60.0
+"""So long is an answer news that another process got."""
+
 
 @dataclass(slots=True)
 class _Untold:
@@ -157,6 +160,16 @@ class ToolNews:
         """The reply is withdrawn, as if it had never been asked for."""
         taken, self._taken, self._told_with_it = self._taken, [], []
         self._wait_again(taken)
+
+    @property
+    def untold(self) -> tuple[ToolAnswered, ...]:
+        """Answers that the caller has not been told to an end."""
+        return tuple(item.message for item in (*self._waiting, *self._taken))
+
+    def recall(self, answers: Iterable[ToolAnswered]) -> None:
+        """Tell these, which tools gave before the call came to this process."""
+        stale_at = self._clock.now() + RECALLED_FOR_S
+        self._wait_again([_Untold(answer, stale_at, words="") for answer in answers])
 
     def failed_text(self, answers: Iterable[ToolAnswered]) -> str:
         """What the last of these tools has for its failure, where the model has no words; or empty."""

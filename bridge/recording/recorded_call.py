@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from offhook.config.assistant import Assistant
 from offhook.pipeline.call import Call
+from offhook.pipeline.conversation import Conversation
 from offhook.pipeline.evidence import AgentWants, Say
 from offhook.pipeline.ports import Line
 
@@ -107,6 +108,10 @@ class RecordedCall:
     def transfer(self, number: str, *, last_words: str = "") -> None:
         """Say the last words, if any, and hand the call over."""
         self._call.transfer(number, last_words=last_words)
+
+    def conversation(self) -> Conversation:
+        """Give what another process would need to go on with the call."""
+        return self._call.conversation()
 
     async def run(self) -> None:
         """Hold the conversation; the recording ends with it."""

@@ -23,6 +23,7 @@ from pathlib import Path
 from offhook.bridge.call_log import CallLog
 from offhook.bridge.live_call import CallFactory, LiveCall
 from offhook.pipeline.clock import Clock
+from offhook.pipeline.conversation import Conversation
 from offhook.pipeline.ports import CallControl, Line
 
 from .histogram import DelayHistogram
@@ -89,7 +90,7 @@ class ProbedCall:
         self.line_closed = call.line_closed
         self.hang_up = call.hang_up
         self.say, self.take_text, self.transfer = call.say, call.take_text, call.transfer
-        self.run = call.run
+        self.conversation, self.run = call.conversation, call.run
 
     def audio(self, payload: bytes, timestamp_ms: int) -> None:
         """Note how long the frame took, and pass it on."""
@@ -151,6 +152,7 @@ class ProbedFactory:
         line: Line,
         log: CallLog,
         control: CallControl,
+        resumes: Conversation | None = None,
     ) -> LiveCall:
         """Make one. Raises what the real factory raises."""
         self.logs.append(log)
@@ -164,6 +166,7 @@ class ProbedFactory:
             line=ProbedLine(line, self._figures) if measured else line,
             log=log,
             control=control,
+            resumes=resumes,
         )
         return ProbedCall(call, self._figures) if measured else call
 

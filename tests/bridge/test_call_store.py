@@ -211,3 +211,45 @@ async def test_what_waits_for_the_store_is_bounded(tmp_path: Path, monkeypatch: 
     async with SqliteStore(tmp_path / "calls.sqlite", 2) as store:
         answers = await asyncio.gather(*(store.live_count() for _ in range(3)), return_exceptions=True)
         assert [type(answer) for answer in answers] == [int, int, StoreUnavailable]
+
+
+async def test_what_is_kept_of_a_live_call_is_there_for_whoever_goes_on_with_it(
+    kind: str, tmp_path: Path
+) -> None:
+    async with opened(kind, tmp_path, ManualClock()) as store:
+        ours = claim("CA1", "a", b"1")
+        await store.claim(ours)
+        await store.keep(ours, {"messages": ["first"]})
+        await store.keep(ours, {"messages": ["second"]})
+        await store.keep(claim("CA1", "b"), {"messages": ["of a stream that is not the call's"]})
+        await store.abandon("a")
+        assert await store.conversation("CA1") == {"messages": ["second"]}
+        theirs = claim("CA1", "b", b"2")
+        await store.claim(theirs)
+        assert await store.conversation("CA1") == {"messages": ["second"]}, "until there is something newer"
+        await store.keep(theirs, {"messages": ["third"]})
+        assert await store.conversation("CA1") == {"messages": ["third"]}
+
+
+async def test_a_call_that_ended_by_itself_leaves_no_word_behind(kind: str, tmp_path: Path) -> None:
+    async with opened(kind, tmp_path, ManualClock()) as store:
+        ours = claim("CA1")
+        await store.claim(ours)
+        await store.keep(ours, {"messages": ["hush"]})
+        await store.end(ours, {"status": "ended"})
+        await store.keep(ours, {"messages": ["too late"]})
+        assert await store.conversation("CA1") is None
+        assert not await store.may_resume("CA1")
+        assert await store.conversation("CA404") is None
+        assert not await store.may_resume("CA404")
+
+
+async def test_a_call_is_taken_up_three_times_a_minute_and_no_more(kind: str, tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with opened(kind, tmp_path, clock) as store:
+        ours = claim("CA1")
+        await store.claim(ours)
+        await store.keep(ours, {})
+        assert [await store.may_resume("CA1") for _ in range(5)] == [True, True, True, False, False]
+        clock.advance(61)
+        assert await store.may_resume("CA1")

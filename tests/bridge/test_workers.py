@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 from xml.etree import ElementTree
@@ -23,6 +23,8 @@ from offhook.bridge.call_store import CallStore, Claim, StoredCall, StoreUnavail
 from offhook.bridge.trust import control_key
 from offhook.bridge.twilio.signature import signature
 from offhook.bridge.worker_place import REMOTE_HEADER, SECRET_HEADER, WorkerPlace
+from offhook.pipeline.conversation import Conversation
+from offhook.pipeline.messages import CallerSaid
 from offhook.pipeline.ports import CallEvent
 
 FORM = {"CallSid": CALL_SID, "From": "+15550100267", "To": "+15550100999"}
@@ -184,6 +186,11 @@ class Slow:
             raise StoreUnavailable("out of order")
         return await self._store.find(call_sid)
 
+    async def conversation(self, call_sid: str) -> Mapping[str, Any] | None:
+        if self._broken:
+            raise StoreUnavailable("out of order")
+        return await self._store.conversation(call_sid)
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
@@ -329,6 +336,84 @@ async def test_a_call_whose_worker_is_gone_is_said_to_be_so_and_its_outcome_is_k
         assert (await post(other, "/voice/status", CallStatus="completed"))[0] == 204
         assert (await ask(other, "/v1/calls"))[1] == {"calls": []}
         assert other.server.state.counters["worker_left_out"] == 0, "it took its leave"
+
+
+class Unheard:
+    """The store of a worker that was killed: nothing that it does at its end comes there."""
+
+    immediate = False
+
+    async def end(self, claim: Claim, outcome: Mapping[str, Any] | None) -> None: ...
+
+    async def abandon(self, address: str) -> None: ...
+
+
+async def killed(worker: Worker) -> None:
+    """Let the others see of a worker what they see of one that was killed: its call stays entered."""
+    store: Any = Unheard()
+    worker.server.state.store = store
+    await worker.server._runner.cleanup()
+
+
+TALK = Conversation((CallerSaid("Hi."),), unanswered="Where is it?", fallback_number="+15550100300")
+
+
+def asks_for_a_stream(text: str) -> dict[str, str]:
+    stream = ElementTree.fromstring(text)[0][0]  # noqa: S314  our own document
+    return {item.attrib["name"]: item.attrib["value"] for item in stream}
+
+
+async def test_a_call_whose_worker_died_goes_on_with_another_one_and_its_conversation() -> None:
+    async with workers() as (one, other):
+        one.factory.prepare = lambda call: setattr(call, "talk", TALK)
+        async with call_on(one, token=await token_from(one), assistant="desk"):
+            await asyncio.sleep(0.1)
+            await killed(one)
+            _, text = await post(other, "/voice/after", CallStatus="in-progress")
+            parameters = asks_for_a_stream(text)
+            assert parameters["assistant"] == "desk"
+            assert parameters["from"] == FORM["From"]
+            async with call_on(other, **parameters):
+                assert other.factory.calls[-1].resumes == TALK
+                assert other.factory.asked[-1][1:] == ("desk", {"from": FORM["From"], "to": FORM["To"]})
+        assert other.server.state.counters["resumed"] == 1
+
+
+async def test_nobody_takes_up_a_call_without_a_token_of_ours() -> None:
+    async with workers() as (one, other):
+        one.factory.prepare = lambda call: setattr(call, "talk", TALK)
+        async with call_on(one, token=await token_from(one)):
+            await asyncio.sleep(0.1)
+        async with call_on(other, "CA9", resumes="1"):
+            assert other.factory.calls[-1].resumes is None
+        async with call_on(other, "CA8", token=await token_from(other, "CA8"), resumes="1"):
+            assert other.factory.calls[-1].resumes is None, "nothing is known of that call"
+
+
+async def test_a_call_that_kills_its_workers_is_handed_over_at_the_fourth_time() -> None:
+    async with workers() as (one, other):
+        one.factory.prepare = lambda call: setattr(call, "talk", TALK)
+        async with call_on(one, token=await token_from(one)):
+            await asyncio.sleep(0.1)
+            await killed(one)
+            for _ in range(3):
+                assert "<Stream" in (await post(other, "/voice/after"))[1]
+            _, text = await post(other, "/voice/after")
+            assert f">{TALK.fallback_number}</Number>" in text
+            action = ElementTree.fromstring(text)[0].attrib["action"]  # noqa: S314  our own document
+            page = action.removeprefix(other.page)
+            assert "nobody can take your call" in (await post(other, page, DialCallStatus="busy"))[1]
+            assert "<Hangup" in (await post(other, page, DialCallStatus="completed"))[1]
+        assert other.server.state.counters["not_resumed"] == 3
+
+
+async def test_a_caller_who_is_gone_is_not_called_back_to_the_line() -> None:
+    async with workers() as (one, other), call_on(one, token=await token_from(one)):
+        await asyncio.sleep(0.1)
+        await killed(one)
+        _, text = await post(other, "/voice/after", CallStatus="completed")
+        assert "<Stream" not in text
+        assert "<Hangup" in text
 
 
 async def test_a_worker_that_says_nothing_holds_nobody_up() -> None:

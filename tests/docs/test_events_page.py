@@ -21,6 +21,7 @@ from offhook.lab.spelled_speech import LevelVoiceActivity, SpelledVoice, Spellin
 from offhook.pipeline.breaker import CircuitBreaker
 from offhook.pipeline.call import Engines
 from offhook.pipeline.clock import LoopClock
+from offhook.pipeline.conversation import Conversation
 from offhook.pipeline.line_up import Candidate, LineUp, alone
 from offhook.pipeline.messages import CallerSaid, ModelDelta, ModelRequest, TextDelta, ToolRequest
 from offhook.pipeline.pacing import PacingWheel
@@ -183,6 +184,13 @@ async def backed_call() -> Sequence[CallEvent]:
         return call.events
 
 
+async def resumed_call() -> Sequence[CallEvent]:
+    """A call that another process held before."""
+    async with running_call(resumes=Conversation((CallerSaid("Hi."),))) as rig:
+        await rig.sleep(1.0)
+        return rig.log.events
+
+
 async def kept_call(folder: Path) -> Sequence[CallEvent]:
     """A call that is recorded, but for a part and for its end."""
     async with recorded_call(folder, recorded_assistant(first_message="Hello.")) as rig:
@@ -199,6 +207,7 @@ async def events(tmp_path: Path) -> Sequence[CallEvent]:
     calls = (
         *(busy_call(), silent_call(), hesitant_call(), deaf_call(), backed_call()),
         kept_call(tmp_path),
+        resumed_call(),
     )
     return [event for call in calls for event in await call]
 

@@ -13,6 +13,7 @@ from offhook.bridge.call_log import CallLog
 from offhook.config.errors import ConfigError, ConfigProblem, Refused
 from offhook.config.settings import Settings
 from offhook.pipeline.clock import LoopClock
+from offhook.pipeline.conversation import Conversation
 from offhook.pipeline.ports import CallControl, CallEvent, Line
 
 ACCOUNT_SID = "AC" + "0" * 32
@@ -145,6 +146,9 @@ class EchoCall:
         self.reasons: list[str] = []
         self.told: list[tuple[str, str]] = []
         self.outcome: Mapping[str, Any] = {"status": "ended"}
+        self.talk = Conversation()
+        """What it would have another worker go on with."""
+        self.resumes: Conversation | None = None
         self.ended = asyncio.Event()
         self.finished = False
         self.stubborn = False
@@ -198,6 +202,10 @@ class EchoCall:
         self.outcome = {"status": "transfer", "number": number}
         self.ended.set()
 
+    def conversation(self) -> Conversation:
+        """As the test says."""
+        return self.talk
+
     async def run(self) -> None:
         """Hold the conversation."""
         self.log.emit(CallEvent("call.started", 0))
@@ -228,6 +236,7 @@ class EchoFactory:
         line: Line,
         log: CallLog,
         control: CallControl,
+        resumes: Conversation | None = None,
     ) -> EchoCall:
         """Make a call."""
         self.asked.append((call_sid, assistant, dict(variables)))
@@ -236,6 +245,7 @@ class EchoFactory:
         if assistant == "broken":
             raise ConfigError([ConfigProblem("broken.yaml", "name", "is not set.")])
         call = EchoCall(line, log, control)
+        call.resumes = resumes
         self.prepare(call)
         self.calls.append(call)
         return call

@@ -24,6 +24,7 @@ from offhook.config.assistant import Assistant
 from offhook.config.assistant_loading import parse_assistant
 from offhook.pipeline.call import Call, Engines
 from offhook.pipeline.clock import LoopClock
+from offhook.pipeline.conversation import Conversation
 from offhook.pipeline.line_up import alone
 from offhook.pipeline.messages import CallerSaid, ModelDelta, ModelRequest, TextDelta, ToolRequest
 from offhook.pipeline.pacing import PacingWheel
@@ -72,6 +73,7 @@ class CallRig:
         engines: Engines | None = None,
         wheel: PacingWheel | None = None,
         record: Record | None = None,
+        resumes: Conversation | None = None,
     ) -> None:
         """Engines that are given take the place of all the scripted ones; the caller `plays` then.
 
@@ -107,6 +109,7 @@ class CallRig:
                 clock=self.clock,
                 wheel=self.wheel,
                 conversions=Conversions(),
+                resumes=resumes,
             )
             return self.call
 
@@ -212,6 +215,7 @@ async def running_call(
     engines: Engines | None = None,
     wheel: PacingWheel | None = None,
     record: Record | None = None,
+    resumes: Conversation | None = None,
 ) -> AsyncIterator[CallRig]:
     """Run a call until the block ends; whatever it left behind fails the test.
 
@@ -224,6 +228,7 @@ async def running_call(
         engines=engines,
         wheel=wheel,
         record=record,
+        resumes=resumes,
     )
     before = asyncio.all_tasks()
     call = asyncio.create_task(rig.outer.run())

@@ -1,0 +1,66 @@
+"""Writes what a live call would need to go on elsewhere into the workers' store, as it changes.
+
+Never on the way of the audio: an event of the call only wakes the task, which writes the newest state.
+"""
+
+from __future__ import annotations
+
+__all__ = ["ConversationKeeper"]
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from offhook.pipeline.clock import Clock
+from offhook.pipeline.conversation import Conversation
+from offhook.pipeline.log_fields import failure_fields
+from offhook.pipeline.ports import CallEvent
+
+from .call_store import CallStore, Claim, StoreUnavailable
+
+WORTH_KEEPING = frozenset(
+    {"turn.ended", "reply.started", "reply.ended", "audio.cancelled", "function-call", "function-result"}
+)
+"""After these the conversation is another one."""
+AT_MOST_EVERY_S = 0.1
+
+_log = structlog.get_logger("offhook.bridge")
+
+
+class ConversationKeeper:
+    """Keeps one call's conversation while `run` runs."""
+
+    def __init__(
+        self,
+        store: CallStore,
+        claim: Claim,
+        assistant: str | None,
+        conversation: Callable[[], Conversation],
+        clock: Clock,
+        failed: Callable[[StoreUnavailable], None],
+    ) -> None:
+        """`failed` is told when the store did not take it; the next change is tried again."""
+        self._store, self._claim, self._assistant = store, claim, assistant
+        self._conversation, self._clock, self._failed = conversation, clock, failed
+        self._changed = asyncio.Event()
+        self._changed.set()
+
+    def observe(self, event: CallEvent) -> None:
+        """Look at an event of the call."""
+        if event.type in WORTH_KEEPING:
+            self._changed.set()
+
+    async def run(self) -> None:
+        """Write, until cancelled."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            try:
+                kept = {"assistant": self._assistant, **self._conversation().to_plain()}
+                await self._store.keep(self._claim, kept)
+            except StoreUnavailable as error:
+                self._failed(error)
+            except Exception as error:
+                _log.error("call.not-kept", **failure_fields(error, log_words=False))
+            await self._clock.sleep_until(self._clock.now() + AT_MOST_EVERY_S)
