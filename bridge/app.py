@@ -148,7 +148,7 @@ async def serving(
             else:
                 server.state.lag.start()
             host = "127.0.0.1" if settings.host in ("", "0.0.0.0", "::") else settings.host  # noqa: S104
-            log.info("server.ready", assistant=default.name, port=port)
+            log.info("server.ready", assistant=default.name, port=port, pid=os.getpid())
             yield RunningServer(server, host, port)
         finally:
             await server.stop()
