@@ -59,6 +59,13 @@ def call(
     ] = None,
     from_number: Annotated[str, typer.Option("--from", help="The caller's number.")] = "+15005550006",
     to_number: Annotated[str, typer.Option("--to", help="The number that is called.")] = "+15005550001",
+    phone: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What happens when this number is rung: answers (the rule), busy, no-answer or failed.",
+            metavar="NUMBER=ANSWER",
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the result as JSON and nothing else.")
     ] = False,
@@ -95,6 +102,7 @@ def call(
     try:
         from offhook.config.settings import load_settings
         from offhook.lab.call_result import CallPlan
+        from offhook.lab.directory import Directory, telephone_from
 
         settings = load_settings()
         token = settings.twilio_auth_token
@@ -107,6 +115,7 @@ def call(
             to_number=to_number,
             auth_token=token.get_secret_value() if token else None,
             record=record,
+            directory=Directory(dict(map(telephone_from, phone or ()))),
         )
         result = asyncio.run(_place(plan, settings, assistant, quiet=as_json))
     except ConfigError as error:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from .caller import StepFailure
 from .carrier import CarrierCounts
+from .directory import Directory
 from .expectations import Verdict
 from .figures import TurnFigures, Underrun
 from .hearing import BargeIn
@@ -36,6 +37,8 @@ class CallPlan:
     """Where the stereo recording goes."""
     recognise: bool = True
     """Put what the agent was heard to say into words after the call."""
+    directory: Directory = field(default_factory=Directory)
+    """Who answers when the call is handed over."""
     vanish_hold_s: float = 12.0
     """How long a vanished caller's socket is left open."""
     seed: int | None = None

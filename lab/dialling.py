@@ -8,6 +8,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 from urllib.parse import urlencode, urlsplit
 
@@ -16,10 +17,11 @@ from yarl import URL
 
 from offhook.pipeline.clock import Clock
 
+from .directory import Directory
 from .phone import StreamEnd
 from .signature import sign
 from .twilio_error import twilio_error
-from .twiml import ConnectStream, Dial, Hangup, Pause, Redirect, SayText, Verb, parse_twiml
+from .twiml import ConnectStream, Dial, Hangup, Pause, Redirect, Reject, SayText, Verb, parse_twiml
 
 _ANSWER_WITHIN_S = 15.0
 """Twilio waits so long for a webhook (error 11205)."""
@@ -72,9 +74,11 @@ class Webhook:
     def __init__(self, session: aiohttp.ClientSession, leg: CallLeg, auth_token: str | None) -> None:
         self._session, self.leg, self._auth_token = session, leg, auth_token
 
-    async def fetch(self, url: str, status: str, method: str = "POST") -> tuple[Verb, ...]:
-        """Request a TwiML document. Raises ProtocolError with Twilio's error number."""
-        form = self.leg.form(status)
+    async def fetch(
+        self, url: str, status: str, method: str = "POST", more: Mapping[str, str] = MappingProxyType({})
+    ) -> tuple[Verb, ...]:
+        """Request a TwiML document, with `more` fields. Raises ProtocolError with Twilio's error number."""
+        form = {**self.leg.form(status), **more}
         body = await self._request(url, form, method)
         return parse_twiml(body, url)
 
@@ -136,6 +140,7 @@ def told_ending(by: str) -> str:
     return _TOLD_ENDINGS.get(by, f"ended by {by}")
 
 
+_TOLD_RUNGS = {"completed": "answered", "no-answer": "nobody answered"}
 _TOLD_ENDINGS = {"lost": "the line was lost", "limit": "its time was up"}
 
 
@@ -145,8 +150,13 @@ class _Run:
     clock: Clock
     stream: Callable[[ConnectStream], Awaitable[StreamEnd]]
     note: Callable[[str], None]
+    directory: Directory
     documents: int = 0
     last: StreamEnd | None = None
+    legs: int = 0
+    """Others that were rung."""
+    taken_by: str = ""
+    """Who answered when the call was handed over."""
 
 
 async def follow(
@@ -155,13 +165,15 @@ async def follow(
     clock: Clock,
     stream: Callable[[ConnectStream], Awaitable[StreamEnd]],
     note: Callable[[str], None],
+    directory: Directory | None = None,
 ) -> Ending:
     """Dial `url` and do what its TwiML says until the call ends.
 
-    `stream` runs a `<Connect><Stream>`; `note` is told each verb in one line.
+    `stream` runs a `<Connect><Stream>`; `note` is told each verb in one line, and what came of it; the
+    `directory` says who answers a `<Dial>`.
     Raises ProtocolError for what Twilio would refuse.
     """
-    run = _Run(webhook, clock, stream, note)
+    run = _Run(webhook, clock, stream, note, directory or Directory())
     verbs = await _fetch(run, url, "ringing")
     while True:
         outcome = await _perform(run, verbs)
@@ -176,13 +188,17 @@ async def _perform(run: _Run, verbs: tuple[Verb, ...]) -> tuple[Verb, ...] | End
         if isinstance(verb, Hangup):
             run.note("<Hangup>")
             return _agent_ended(run)
+        if isinstance(verb, Reject):
+            run.note(f"<Reject> {verb.reason}")
+            return Ending("agent", f"the call was not answered: {verb.reason}")
         if isinstance(verb, Dial):
-            run.note(f"<Dial> {verb.number}")
-            return Ending("transfer", f"transferred to {verb.number}", verb.number)
-        if isinstance(verb, Redirect):
+            document = await _dial(run, verb)
+            if document is not None:
+                return document
+        elif isinstance(verb, Redirect):
             run.note(f"<Redirect> {verb.url}")
             return await _fetch(run, verb.url, "in-progress", verb.method)
-        if isinstance(verb, SayText):
+        elif isinstance(verb, SayText):
             run.note(f"<Say> {verb.text}")
         elif isinstance(verb, Pause):
             run.note(f"<Pause> {verb.length_s:g} s")
@@ -192,6 +208,26 @@ async def _perform(run: _Run, verbs: tuple[Verb, ...]) -> tuple[Verb, ...] | End
             if after is not None:
                 return after
     return _agent_ended(run)
+
+
+async def _dial(run: _Run, verb: Dial) -> tuple[Verb, ...] | None:
+    """Ring somebody, let them talk, and ask what is next; Twilio documentation of `<Dial>`, `action`."""
+    run.note(f"<Dial> {verb.number}")
+    rung = run.directory.of(verb.number).ring(verb.timeout_s)
+    await run.clock.sleep_until(run.clock.now() + rung.rang_s + rung.talked_s)
+    if rung.status == "completed":
+        run.taken_by = verb.number
+    run.note(f"{verb.number}: {_TOLD_RUNGS.get(rung.status, rung.status)} after {rung.rang_s:g} s")
+    if verb.action is None:
+        return None
+    run.legs += 1
+    told: dict[str, str] = {
+        "DialCallStatus": rung.status,
+        "DialCallSid": f"{run.webhook.leg.call_sid[:-2]}{run.legs:02x}",
+        "DialCallDuration": f"{rung.talked_s:.0f}",
+        "DialBridged": str(rung.status == "completed").lower(),
+    }
+    return await _fetch(run, verb.action, "in-progress", verb.method, told)
 
 
 async def _connect(run: _Run, verb: ConnectStream) -> tuple[Verb, ...] | Ending | None:
@@ -210,15 +246,23 @@ async def _connect(run: _Run, verb: ConnectStream) -> tuple[Verb, ...] | Ending 
     return None
 
 
-async def _fetch(run: _Run, url: str, status: str, method: str = "POST") -> tuple[Verb, ...]:
+async def _fetch(
+    run: _Run,
+    url: str,
+    status: str,
+    method: str = "POST",
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[Verb, ...]:
     run.documents += 1
     if run.documents > _MAX_DOCUMENTS:
         raise twilio_error(11200, f"the call was redirected more than {_MAX_DOCUMENTS} times")
-    return await run.webhook.fetch(url, status, method)
+    return await run.webhook.fetch(url, status, method, more)
 
 
 def _agent_ended(run: _Run) -> Ending:
-    """The TwiML is over; a stream that broke before it makes the call a lost one."""
+    """The TwiML is over: somebody took the call, or a stream that broke before makes it a lost one."""
+    if run.taken_by:
+        return Ending("transfer", f"transferred to {run.taken_by}", run.taken_by)
     if run.last is not None and run.last.by == "lost":
         code = f" with code {run.last.close_code}" if run.last.close_code else ""
         return Ending("lost", f"the stream ended{code}: {run.last.reason}".rstrip(": "))

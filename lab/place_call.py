@@ -45,7 +45,9 @@ async def place_call(plan: CallPlan, clock: Clock, *, watch: Watch = lambda _: N
     if (plan.webhook is None) == (plan.url is None):
         raise ValueError("a call has either a webhook or a stream URL")
     sound = await caller_sound(plan.script, clock, plan.seed or 0)
-    async with aiohttp.ClientSession(trust_env=False) as session:
+    # A connection of its own for each request: one that was kept may be closed just when it is used again.
+    connector = aiohttp.TCPConnector(force_close=True)
+    async with aiohttp.ClientSession(connector=connector, trust_env=False) as session:
         call = _Call(plan, clock, sound, session, watch)
         ending = await call.run()
         events = await call.log.read()
@@ -92,7 +94,9 @@ class _Call:
                     verb = ConnectStream(stream_url(self.plan.url), self.plan.parameters)
                     return _ending(await self._stream(verb))
                 webhook = self.plan.webhook or ""
-                return await follow(webhook, self._webhook, self._clock, self._stream, self._note)
+                return await follow(
+                    webhook, self._webhook, self._clock, self._stream, self._note, self.plan.directory
+                )
             except ProtocolError as error:
                 if not self.agent_audio:
                     raise

@@ -12,6 +12,7 @@ __all__ = [
     "Hangup",
     "Pause",
     "Redirect",
+    "Reject",
     "SayText",
     "Verb",
     "parse_twiml",
@@ -72,14 +73,26 @@ class Dial:
     """`<Dial>`: the caller is connected to somebody else."""
 
     number: str
+    timeout_s: float = 30.0
+    """So long does it ring."""
+    action: str | None = None
+    """Requested when the other call is over, or never came about; the call goes on with what it answers."""
+    method: str = "POST"
 
 
 @dataclass(frozen=True, slots=True)
 class Hangup:
-    """`<Hangup>` or `<Reject>`: the call ends."""
+    """`<Hangup>`: the call ends."""
 
 
-Verb = ConnectStream | SayText | Pause | Redirect | Dial | Hangup
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """`<Reject>`: the call is not answered at all."""
+
+    reason: str
+
+
+Verb = ConnectStream | SayText | Pause | Redirect | Dial | Hangup | Reject
 
 
 def parse_twiml(document: bytes, base_url: str) -> tuple[Verb, ...]:
@@ -163,13 +176,7 @@ def _read_say(element: ET.Element, _: str) -> Verb:
 
 
 def _read_pause(element: ET.Element, _: str) -> Verb:
-    try:
-        length_s = float(element.get("length", "1"))
-    except ValueError:
-        length_s = -1.0
-    if not 0 <= length_s <= 600:
-        raise twilio_error(12200, f"<Pause length={element.get('length')!r}> is not a number of seconds")
-    return Pause(length_s)
+    return Pause(_seconds(element, "length", "1"))
 
 
 def _read_redirect(element: ET.Element, base_url: str) -> Verb:
@@ -179,15 +186,32 @@ def _read_redirect(element: ET.Element, base_url: str) -> Verb:
     return Redirect(urljoin(base_url, target), _method(element))
 
 
-def _read_dial(element: ET.Element, _: str) -> Verb:
+def _read_dial(element: ET.Element, base_url: str) -> Verb:
+    _allow(element, "action", "method", "timeout", "answerOnBridge", "callerId", "timeLimit", "hangupOnStar")
+    if len(element) > 1 or any(child.tag != "Number" for child in element):
+        raise twilio_error(12200, "<Dial> may hold one <Number> here, and nothing else")
     number = "".join(element.itertext()).strip()
     if not number:
         raise ProtocolError("13201: <Dial> has no number")
-    return Dial(number)
+    action = element.get("action")
+    return Dial(
+        number,
+        timeout_s=_seconds(element, "timeout", "30"),
+        action=urljoin(base_url, action) if action else None,
+        method=_method(element),
+    )
 
 
 def _read_hangup(_: ET.Element, __: str) -> Verb:
     return Hangup()
+
+
+def _read_reject(element: ET.Element, _: str) -> Verb:
+    _allow(element, "reason")
+    reason = element.get("reason", "rejected")
+    if reason not in ("rejected", "busy"):
+        raise twilio_error(12200, f"<Reject reason={reason!r}> must be rejected or busy")
+    return Reject(reason)
 
 
 _VERBS = {
@@ -196,7 +220,7 @@ _VERBS = {
     "Hangup": _read_hangup,
     "Pause": _read_pause,
     "Redirect": _read_redirect,
-    "Reject": _read_hangup,
+    "Reject": _read_reject,
     "Say": _read_say,
 }
 
@@ -212,6 +236,16 @@ def _allow(element: ET.Element, *names: str) -> None:
     unknown = set(element.keys()) - set(names)
     if unknown:
         raise twilio_error(12200, f"<{element.tag}> has no attribute {', '.join(sorted(unknown))}")
+
+
+def _seconds(element: ET.Element, name: str, default: str) -> float:
+    try:
+        seconds = float(element.get(name, default))
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 600:
+        raise twilio_error(12200, f"<{element.tag} {name}={element.get(name)!r}> is not a number of seconds")
+    return seconds
 
 
 def _method(element: ET.Element) -> str:

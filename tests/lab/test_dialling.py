@@ -6,13 +6,15 @@ import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
 
-from offhook.config.errors import ProtocolError
+from offhook.config.errors import ConfigError, ProtocolError
 from offhook.lab.dialling import CallLeg, Ending, Webhook, follow
+from offhook.lab.directory import Directory, Rung, Telephone, telephone_from
 from offhook.lab.phone import StreamEnd
 from offhook.lab.signature import sign
 from offhook.lab.twiml import ConnectStream
@@ -91,7 +93,7 @@ async def site(**pages: str) -> AsyncIterator[Site]:
 
 
 async def dial(
-    served: Site, end: StreamEnd | None = None, *, page: str = "voice"
+    served: Site, end: StreamEnd | None = None, *, page: str = "voice", **telephones: Telephone
 ) -> tuple[Ending, list[str]]:
     """Dial the site's page; each stream ends as `end` says."""
     notes: list[str] = []
@@ -103,7 +105,10 @@ async def dial(
     leg = CallLeg.new(random.Random(1), "+15550001111", "+15550002222")
     async with aiohttp.ClientSession() as session:
         webhook = Webhook(session, leg, TOKEN)
-        ending = await follow(f"{served.url}/{page}", webhook, JumpingClock(), stream, notes.append)
+        directory = Directory({f"+{number.strip('n')}": phone for number, phone in telephones.items()})
+        ending = await follow(
+            f"{served.url}/{page}", webhook, JumpingClock(), stream, notes.append, directory
+        )
     return ending, notes
 
 
@@ -132,7 +137,7 @@ async def test_the_action_is_followed_after_the_stream() -> None:
     assert ending == Ending("transfer", "transferred to +15550003333", "+15550003333")
     assert [path for _, path, _, _ in served.asked] == ["/voice", "/after", "/last"]
     assert served.asked[1][2]["CallStatus"] == "in-progress"
-    assert notes[-1] == "<Dial> +15550003333"
+    assert notes[-2:] == ["<Dial> +15550003333", "+15550003333: answered after 2 s"]
 
 
 @pytest.mark.realtime
@@ -197,3 +202,58 @@ async def test_an_answer_that_twilio_refuses(page: str, code: str) -> None:
 async def test_a_webhook_that_is_not_there() -> None:
     with pytest.raises(ProtocolError, match="11205"):
         await dial(Site({}, url="http://127.0.0.1:1"))
+
+
+RINGS = '<Dial action="/dialled?n=1" timeout="20" answerOnBridge="true"><Number>+15550003333</Number></Dial>'
+
+
+@pytest.mark.realtime
+async def test_behind_a_call_that_somebody_took_the_action_is_asked_and_the_call_counts_as_handed_over() -> (
+    None
+):
+    async with site(voice=RINGS, dialled="<Hangup/>") as served:
+        ending, _ = await dial(served)
+    assert ending == Ending("transfer", "transferred to +15550003333", "+15550003333")
+    form = served.asked[1][2]
+    assert (form["DialCallStatus"], form["DialCallDuration"], form["DialBridged"]) == (
+        "completed",
+        "3",
+        "true",
+    )
+    assert form["DialCallSid"] != form["CallSid"]
+    assert len(form["DialCallSid"]) == 34
+
+
+@pytest.mark.realtime
+@pytest.mark.parametrize("answer", ["busy", "no-answer", "failed"])
+async def test_behind_a_call_that_nobody_took_the_action_decides(answer: Any) -> None:
+    async with site(voice=RINGS, dialled="<Say>Nobody there.</Say>") as served:
+        ending, notes = await dial(served, n15550003333=Telephone(answer))
+    assert served.asked[1][2]["DialCallStatus"] == answer
+    assert notes[-1] == "<Say> Nobody there."
+    assert ending.by == "agent"
+
+
+@pytest.mark.realtime
+async def test_without_an_action_the_document_goes_on_behind_the_other_call() -> None:
+    async with site(voice="<Dial>+15550003333</Dial><Say>Back.</Say>") as served:
+        _, notes = await dial(served, n15550003333=Telephone("busy"))
+    assert notes[-1] == "<Say> Back."
+
+
+@pytest.mark.realtime
+async def test_a_call_that_is_rejected_is_never_answered() -> None:
+    async with site(voice='<Reject reason="busy"/>') as served:
+        assert (await dial(served))[0] == Ending("agent", "the call was not answered: busy")
+
+
+def test_a_telephone_rings_no_longer_than_it_may() -> None:
+    assert Telephone("answers", after_s=25).ring(20) == Rung("no-answer", 20)
+    assert Telephone("busy", after_s=1).ring(20) == Rung("busy", 1)
+
+
+def test_a_telephone_is_written_as_number_and_answer() -> None:
+    assert telephone_from("+14155550101=no-answer") == ("+14155550101", Telephone("no-answer"))
+    for wrong in ("+14155550101", "+14155550101=asleep", "sales=busy"):
+        with pytest.raises(ConfigError, match="answers, busy, no-answer, failed"):
+            telephone_from(wrong)

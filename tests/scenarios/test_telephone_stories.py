@@ -1,0 +1,206 @@
+"""Whole telephone stories on virtual time: a simulated Twilio, the bridge on its port, emulated vendors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from aiohttp import ClientSession
+from bridge_rig import loop_clock, settings
+from fake_engines import InlineWorkers
+from vendor_rig import ANSWER, emulated
+
+from offhook.bridge.call_factory import ConversationFactory
+from offhook.bridge.server import Server
+from offhook.codecs import g711, wav
+from offhook.config.settings import load_settings
+from offhook.lab.call_result import CallPlan, CallResult
+from offhook.lab.directory import Directory, Telephone
+from offhook.lab.place_call import place_call
+from offhook.lab.script import HangUp, Say, Script, Silence, Step, WaitFor
+from offhook.lab.scripted_engines import AnsweringModel, Answers
+from offhook.lab.spelled_speech import LevelVoiceActivity, spell
+from offhook.lab.trials.conversation import trial_assistant
+from offhook.lab.trials.engines import trial_engines
+from offhook.lab.vendors.fault_words import parse_fault
+from offhook.lab.vendors.inside import spelled_inside
+from offhook.pipeline.messages import CallerSaid, ModelDelta, ModelRequest, ToolRequest
+
+SALES, NIGHT_DESK = "+14155550101", "+14155550102"
+HANDS_OVER: dict[str, Any] = {
+    "tools": [
+        {
+            "name": "to_sales",
+            "kind": "transfer_call",
+            "destinations": {"sales": {"number": SALES, "message": "lantern."}},
+        }
+    ]
+}
+
+
+@dataclass
+class Exchange:
+    """The bridge and its vendors."""
+
+    server: Server
+    page: str
+    folder: Path
+
+    async def call(self, *steps: Step, **telephones: Telephone) -> CallResult:
+        """Place a call to the webhook; who is rung and is not named answers."""
+        numbers = {"sales": SALES, "night_desk": NIGHT_DESK}
+        plan = CallPlan(
+            Script(steps, max_s=60),
+            webhook=f"{self.page}/voice/inbound",
+            recognise=False,
+            directory=Directory({numbers[name]: telephone for name, telephone in telephones.items()}),
+            seed=1,
+        )
+        return await place_call(plan, loop_clock())
+
+    def says(self, words: str) -> Say:
+        """What the caller says."""
+        path = self.folder / f"{words.replace(' ', '-')}.wav"
+        with path.open("wb") as sink, wav.Writer(sink, 8000, 1) as writer:
+            writer.write(np.atleast_2d(g711.decode(spell(words))).T)
+        return Say(wav=path)
+
+    async def order(self, action: str, **body: Any) -> int:
+        """Give the only live call an order, as soon as there is one."""
+        async with asyncio.timeout(20):
+            while not (live := self.server.state.registry.live()):  # noqa: ASYNC110  time is virtual
+                await asyncio.sleep(0.1)
+        await asyncio.sleep(4)
+        page = f"{self.page}/v1/calls/{live[0].call_sid}/{action}"
+        async with ClientSession() as http, http.post(page, json=body) as answer:
+            return answer.status
+
+
+def hands_over(request: ModelRequest) -> str | Sequence[ModelDelta]:
+    """A model that hands the call over at the caller's first turn."""
+    asked = any(isinstance(message, CallerSaid) for message in request.messages)
+    return [ToolRequest("x", "to_sales", "{}")] if asked else ANSWER
+
+
+@asynccontextmanager
+async def exchange(
+    folder: Path,
+    answers: Answers = (ANSWER,),
+    *,
+    faults: Sequence[str] = (),
+    max_calls: int = 4,
+    **fields: Any,
+) -> AsyncIterator[Exchange]:
+    vendors = emulated(spelled_inside(AnsweringModel(answers)))
+    assistant = trial_assistant(**{"goodbye": "meadow.", "handover": "nutmeg.", **fields})
+    clock = loop_clock()
+    async with vendors.listening():
+        account = load_settings(vendors.environment(), env_file=None).account
+        for words in faults:
+            vendors.world.faults.plan(parse_fault(words))
+        async with trial_engines(
+            assistant, account, clock, voice_activity=LevelVoiceActivity(), workers=InlineWorkers()
+        ) as engines:
+            factory = ConversationFactory(
+                clock=clock, assistants=lambda _: assistant, engines=lambda _: engines, is_ready=lambda: True
+            )
+            server = Server(settings(max_calls=max_calls), factory, clock)
+            port = await server.start("127.0.0.1", 0)
+            try:
+                yield Exchange(server, f"http://127.0.0.1:{port}", folder)
+            finally:
+                await server.stop()
+
+
+async def test_a_transfer_is_answered(tmp_path: Path) -> None:
+    async with exchange(tmp_path, hands_over, **HANDS_OVER) as line:
+        call = await line.call(Silence(0.5), line.says("anchor basket candle"), Silence(20.0))
+        assert (call.ended_by, call.end_reason) == ("transfer", f"transferred to {SALES}")
+        assert call.twiml[-3:] == (f"<Dial> {SALES}", f"{SALES}: answered after 2 s", "<Hangup>")
+
+
+async def test_a_transfer_that_nobody_answers_goes_to_the_fallback_number(tmp_path: Path) -> None:
+    async with exchange(tmp_path, hands_over, fallback_number=NIGHT_DESK, **HANDS_OVER) as line:
+        words = line.says("anchor basket candle")
+        call = await line.call(Silence(0.5), words, Silence(20.0), sales=Telephone("no-answer"))
+        assert (call.ended_by, call.end_reason) == ("transfer", f"transferred to {NIGHT_DESK}")
+        assert f"{SALES}: nobody answered after 20 s" in call.twiml
+
+
+async def test_a_transfer_that_nobody_takes_at_all_ends_with_an_apology(tmp_path: Path) -> None:
+    async with exchange(tmp_path, hands_over, fallback_number=NIGHT_DESK, **HANDS_OVER) as line:
+        words, busy = line.says("anchor basket candle"), Telephone("busy")
+        call = await line.call(Silence(0.5), words, Silence(20.0), sales=busy, night_desk=busy)
+        assert call.ended_by == "agent"
+        assert "nobody can take your call" in call.twiml[-2]
+
+
+async def test_the_operator_hands_a_live_call_over(tmp_path: Path) -> None:
+    async with exchange(tmp_path) as line:
+        call, status = await asyncio.gather(
+            line.call(Silence(0.5), line.says("anchor basket candle"), Silence(20.0)),
+            line.order("transfer", number=SALES),
+        )
+        assert status == 202
+        assert call.ended_by == "transfer"
+
+
+async def test_what_is_written_into_a_live_call_is_answered_by_voice(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def model(request: ModelRequest) -> str:
+        asked.append(next(m.text for m in reversed(request.messages) if isinstance(m, CallerSaid)))
+        return ANSWER
+
+    async with exchange(tmp_path, model) as line:
+        call, status = await asyncio.gather(
+            line.call(WaitFor("agent_silent", 2.0, within_s=30), HangUp()),
+            line.order("messages", text="My order is number five."),
+        )
+        assert status == 202
+        assert asked[-1] == "My order is number five."
+        replies = [event["data"]["heard_text"] for event in call.events if event["type"] == "reply.ended"]
+        assert replies[-1] == ANSWER
+        assert call.counts.agent_frames > 50
+
+
+async def test_above_capacity_a_caller_hears_why_and_the_calls_that_go_on_are_left_alone(
+    tmp_path: Path,
+) -> None:
+    async with exchange(tmp_path, max_calls=1) as line:
+
+        async def late() -> CallResult:
+            await asyncio.sleep(2)
+            return await line.call(Silence(5.0), HangUp())
+
+        first = line.call(Silence(0.5), line.says("anchor basket candle"), Silence(6.0), HangUp())
+        held, turned_away = await asyncio.gather(first, late())
+        assert turned_away.twiml == (
+            "<Say> Sorry, all our lines are busy. Please call again in a few minutes. Goodbye.",
+            "<Hangup>",
+        )
+        assert held.ended_by == "caller"
+        assert held.counts.agent_frames > 50
+
+
+DEAD = tuple(
+    f"{place} refuse times=1000" for place in ("deepgram connect", "openai request", "elevenlabs connect")
+)
+
+
+async def test_with_all_vendors_dead_the_caller_is_put_through(tmp_path: Path) -> None:
+    async with exchange(tmp_path, faults=DEAD, fallback_number=NIGHT_DESK, first_message=ANSWER) as line:
+        call = await line.call(Silence(0.5), line.says("anchor basket candle"), Silence(40.0))
+        assert (call.ended_by, call.end_reason) == ("transfer", f"transferred to {NIGHT_DESK}")
+        assert call.duration_ms < 30_000
+
+
+async def test_with_all_vendors_dead_and_nobody_behind_them_the_caller_hears_a_tone(tmp_path: Path) -> None:
+    async with exchange(tmp_path, faults=DEAD, first_message=ANSWER) as line:
+        call = await line.call(Silence(0.5), line.says("anchor basket candle"), Silence(20.0), HangUp())
+        assert call.counts.agent_frames > 0, "it stands for the voice that nobody has"
