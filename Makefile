@@ -39,6 +39,10 @@ unit: $(READY)
 	$(BIN)/pytest $(TESTS) -m "not realtime"
 
 test-realtime: $(READY) ## tests with real models, sockets and processes on the real clock
+	@if command -v npm >/dev/null; then \
+	  npm install --prefix tests/realtime/tutorial_server --no-audit --no-fund --no-package-lock --silent \
+	    --fetch-retries 0 --fetch-timeout 20000 || true; \
+	fi
 	$(BIN)/pytest $(TESTS) -m "realtime and not acceptance"
 
 acceptance: $(READY) ## place whole spoken calls and judge their figures (8 minutes, alone on the machine)

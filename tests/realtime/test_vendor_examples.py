@@ -12,19 +12,15 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from spoken_vendors import spoken_vendors
 
 from offhook.bridge.app import serve_in_process
 from offhook.config.assistant_loading import load_assistant
-from offhook.config.assistants import DEMO
 from offhook.config.settings import load_settings
 from offhook.lab.call_result import CallPlan
 from offhook.lab.place_call import place_call
 from offhook.lab.script_file import parse_script
-from offhook.lab.vendors.inside import embedded_inside
-from offhook.lab.vendors.latency import PROFILES, Latency
 from offhook.lab.vendors.server import VendorServer
-from offhook.lab.vendors.sightings import Sightings
-from offhook.lab.vendors.world import VendorWorld
 from offhook.pipeline.clock import LoopClock
 
 pytestmark = [pytest.mark.realtime, pytest.mark.timeout(120)]
@@ -48,12 +44,8 @@ SCRIPT = {
 
 @pytest_asyncio.fixture
 async def vendors() -> AsyncIterator[VendorServer]:
-    clock = LoopClock(asyncio.get_running_loop())
-    keys = {vendor: f"emulated-{vendor}" for vendor in ("deepgram", "openai", "elevenlabs")}
-    async with embedded_inside(clock, load_assistant(DEMO)) as inside:
-        world = VendorWorld(clock, inside, Latency(PROFILES["instant"]), Sightings(clock), keys=keys)
-        async with VendorServer(world).listening(0) as server:
-            yield server
+    async with spoken_vendors() as server:
+        yield server
 
 
 def pointed_here(example: Path, folder: Path, model_url: str) -> Path:
