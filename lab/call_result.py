@@ -15,6 +15,7 @@ from .directory import Directory
 from .expectations import Verdict
 from .figures import TurnFigures, Underrun
 from .hearing import BargeIn
+from .rest_interface import LiveCalls
 from .script import Script
 
 
@@ -39,6 +40,8 @@ class CallPlan:
     """Put what the agent was heard to say into words after the call."""
     directory: Directory = field(default_factory=Directory)
     """Who answers when the call is handed over."""
+    live_calls: LiveCalls | None = None
+    """Where the call is entered, for the simulated REST interface to change it."""
     vanish_hold_s: float = 12.0
     """How long a vanished caller's socket is left open."""
     seed: int | None = None

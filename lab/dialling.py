@@ -19,6 +19,7 @@ from offhook.pipeline.clock import Clock
 
 from .directory import Directory
 from .phone import StreamEnd
+from .rest_interface import CallUpdate
 from .signature import sign
 from .twilio_error import twilio_error
 from .twiml import ConnectStream, Dial, Hangup, Pause, Redirect, Reject, SayText, Verb, parse_twiml
@@ -151,6 +152,9 @@ class _Run:
     stream: Callable[[ConnectStream], Awaitable[StreamEnd]]
     note: Callable[[str], None]
     directory: Directory
+    updates: asyncio.Queue[CallUpdate]
+    take_away: Callable[[], None]
+    voice_url: str
     documents: int = 0
     last: StreamEnd | None = None
     legs: int = 0
@@ -166,14 +170,19 @@ async def follow(
     stream: Callable[[ConnectStream], Awaitable[StreamEnd]],
     note: Callable[[str], None],
     directory: Directory | None = None,
+    updates: asyncio.Queue[CallUpdate] | None = None,
+    take_away: Callable[[], None] = lambda: None,
 ) -> Ending:
     """Dial `url` and do what its TwiML says until the call ends.
 
     `stream` runs a `<Connect><Stream>`; `note` is told each verb in one line, and what came of it; the
-    `directory` says who answers a `<Dial>`.
+    `directory` says who answers a `<Dial>`. What comes by `updates` is done in place of a stream, which is
+    told by `take_away` to end.
     Raises ProtocolError for what Twilio would refuse.
     """
-    run = _Run(webhook, clock, stream, note, directory or Directory())
+    run = _Run(
+        webhook, clock, stream, note, directory or Directory(), updates or asyncio.Queue(), take_away, url
+    )
     verbs = await _fetch(run, url, "ringing")
     while True:
         outcome = await _perform(run, verbs)
@@ -232,7 +241,10 @@ async def _dial(run: _Run, verb: Dial) -> tuple[Verb, ...] | None:
 
 async def _connect(run: _Run, verb: ConnectStream) -> tuple[Verb, ...] | Ending | None:
     run.note(f"<Connect><Stream> {verb.url}")
-    end = run.last = await run.stream(verb)
+    end = run.last = await _streamed(run, verb)
+    if not run.updates.empty():
+        # The bridge closes its socket behind the request; whichever came first, the request counts.
+        return await _updated(run, run.updates.get_nowait())
     gone = end.by in ("caller", "limit")
     if verb.action and end.reason != "vanish":
         status = "completed" if gone else "in-progress"
@@ -244,6 +256,35 @@ async def _connect(run: _Run, verb: ConnectStream) -> tuple[Verb, ...] | Ending 
     if end.by == "limit":
         return Ending("limit", end.reason)
     return None
+
+
+async def _streamed(run: _Run, verb: ConnectStream) -> StreamEnd:
+    """Run the stream until it ends, or until the call is to do something else."""
+    streaming = asyncio.ensure_future(run.stream(verb))
+    watching = asyncio.create_task(_first_update(run), name="updates")
+    try:
+        return await streaming
+    finally:
+        for task in (streaming, watching):
+            task.cancel()
+        await asyncio.gather(streaming, watching, return_exceptions=True)
+
+
+async def _first_update(run: _Run) -> None:
+    """End the stream when there is an update; it stays in the queue."""
+    run.updates.put_nowait(await run.updates.get())
+    run.take_away()
+
+
+async def _updated(run: _Run, update: CallUpdate) -> tuple[Verb, ...] | Ending:
+    """Do what was asked over the REST interface; the `action` of the stream is not asked then."""
+    if update.completed:
+        run.note("REST: completed")
+        return _agent_ended(run)
+    run.note("REST: other TwiML")
+    if update.url:
+        return await _fetch(run, update.url, "in-progress")
+    return parse_twiml(update.twiml.encode(), run.voice_url)
 
 
 async def _fetch(

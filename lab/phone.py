@@ -41,8 +41,9 @@ _QUEUED_MESSAGES = 512
 class StreamEnd:
     """How the stream ended, from the caller's side."""
 
-    by: Literal["caller", "bridge", "lost", "limit"]
-    """`lost`: the connection broke or the bridge reported an error of its own."""
+    by: Literal["caller", "bridge", "lost", "limit", "update"]
+    """`lost`: the connection broke or the bridge reported an error of its own; `update`: the carrier was
+    told over its REST interface to do something else with the call."""
     at_ms: int
     close_code: int | None = None
     reason: str = ""
@@ -87,6 +88,7 @@ class Phone:
         self._to_caller = ClumpedDelivery[str | bytes](random.Random(seed + 1), jitter_ms=line.jitter_ms)
         self._connection: ClientConnection | None = None
         self._hanging_up = False
+        self._taken_away = False
         self.discarded_frames = 0
         """Caller frames thrown away because the bridge did not read (31930)."""
         self.late_periods = 0
@@ -109,6 +111,10 @@ class Phone:
         finally:
             if not vanished:
                 await self.release()
+
+    def take_away(self) -> None:
+        """Let the carrier end the stream, with `stop`, within 20 ms: the call goes on elsewhere."""
+        self._taken_away = True
 
     async def release(self) -> None:
         """Give the socket up, whatever state it is in."""
@@ -180,6 +186,9 @@ class Phone:
             await self._clock.sleep_until(began + ticks * FRAME_S)
             self.late_periods += self._clock.now() > began + (ticks + 1) * FRAME_S
             act = await self._period(connection, act)
+            if self._taken_away:
+                await self._hang_up(connection, HangUpKind.STOP)
+                return StreamEnd("update", self._carrier.now_ms)
         await self._hang_up(connection, act.hang_up)
         return StreamEnd("caller", self._carrier.now_ms, reason=act.hang_up.value)
 

@@ -29,6 +29,7 @@ from .line import Microphone
 from .live_lines import is_same_reply, line_of
 from .phone import Phone, PhoneMoment, StreamEnd
 from .recording import Recording
+from .rest_interface import LiveCalls
 from .script import Expect, HangUp, HangUpKind, Press
 from .twilio_error import numbered
 from .twiml import ConnectStream, stream_url
@@ -76,6 +77,7 @@ class _Call:
             session, control_url(plan.webhook or plan.url or ""), self.leg.call_sid, plan.auth_token
         )
         self._recording: Recording | None = None
+        self._phone: Phone | None = None
         self._spoken = self._pressed = self._sounds = 0
         self._caller_acted_ms = 0
         self.agent_audio = bytearray()
@@ -94,13 +96,25 @@ class _Call:
                     verb = ConnectStream(stream_url(self.plan.url), self.plan.parameters)
                     return _ending(await self._stream(verb))
                 webhook = self.plan.webhook or ""
+                calls = self.plan.live_calls or LiveCalls()
                 return await follow(
-                    webhook, self._webhook, self._clock, self._stream, self._note, self.plan.directory
+                    webhook,
+                    self._webhook,
+                    self._clock,
+                    self._stream,
+                    self._note,
+                    self.plan.directory,
+                    stack.enter_context(calls.entered(self.leg.call_sid)),
+                    self._take_away,
                 )
             except ProtocolError as error:
                 if not self.agent_audio:
                     raise
                 return Ending("lost", error.reason)
+
+    def _take_away(self) -> None:
+        if self._phone is not None:
+            self._phone.take_away()
 
     async def _stream(self, verb: ConnectStream) -> StreamEnd:
         carrier = SimulatedCarrier(
@@ -122,6 +136,7 @@ class _Call:
             line=self.plan.script.line,
             seed=self.plan.seed or 0,
         )
+        self._phone = phone
         await self._tell(verb, carrier, "stream-started")
         watching = asyncio.create_task(self.log.watch(self._on_event), name="call-watch")
         try:
@@ -226,7 +241,7 @@ def _ending(end: StreamEnd) -> Ending:
         return Ending("agent", end.reason)
     if end.by == "lost":
         return Ending("lost", f"{end.close_code or ''} {end.reason}".strip())
-    return Ending(end.by, end.reason)
+    return Ending("limit" if end.by == "limit" else "caller", end.reason)
 
 
 async def _recognise(plan: CallPlan, clock: Clock, call: _Call) -> tuple[tuple[HeardSpeech, ...], str]:

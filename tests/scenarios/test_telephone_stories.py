@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,18 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from aiohttp import ClientSession
 from bridge_rig import loop_clock, settings
 from fake_engines import InlineWorkers
+from pydantic import SecretStr
 from vendor_rig import ANSWER, emulated
 
 from offhook.bridge.call_factory import ConversationFactory
 from offhook.bridge.server import Server
+from offhook.bridge.twilio.rest import SdkRest
 from offhook.codecs import g711, wav
 from offhook.config.settings import load_settings
 from offhook.lab.call_result import CallPlan, CallResult
 from offhook.lab.directory import Directory, Telephone
 from offhook.lab.place_call import place_call
+from offhook.lab.rest_interface import CallUpdate, LiveCalls, RestInterface
 from offhook.lab.script import HangUp, Say, Script, Silence, Step, WaitFor
 from offhook.lab.scripted_engines import AnsweringModel, Answers
 from offhook.lab.spelled_speech import LevelVoiceActivity, spell
@@ -31,6 +36,10 @@ from offhook.lab.vendors.fault_words import parse_fault
 from offhook.lab.vendors.inside import spelled_inside
 from offhook.pipeline.messages import CallerSaid, ModelDelta, ModelRequest, ToolRequest
 
+# Twilio's package signs in by what aiohttp is about to give up.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+SID, TOKEN = "AC" + "0" * 32, "0123456789abcdef0123456789abcdef"
 SALES, NIGHT_DESK = "+14155550101", "+14155550102"
 HANDS_OVER: dict[str, Any] = {
     "tools": [
@@ -50,6 +59,8 @@ class Exchange:
     server: Server
     page: str
     folder: Path
+    token: str | None = None
+    live_calls: LiveCalls | None = None
 
     async def call(self, *steps: Step, **telephones: Telephone) -> CallResult:
         """Place a call to the webhook; who is rung and is not named answers."""
@@ -59,6 +70,8 @@ class Exchange:
             webhook=f"{self.page}/voice/inbound",
             recognise=False,
             directory=Directory({numbers[name]: telephone for name, telephone in telephones.items()}),
+            auth_token=self.token,
+            live_calls=self.live_calls,
             seed=1,
         )
         return await place_call(plan, loop_clock())
@@ -94,8 +107,10 @@ async def exchange(
     *,
     faults: Sequence[str] = (),
     max_calls: int = 4,
+    rest: bool = False,
     **fields: Any,
 ) -> AsyncIterator[Exchange]:
+    """With `rest` requests are signed, and the bridge may use the simulated REST interface."""
     vendors = emulated(spelled_inside(AnsweringModel(answers)))
     assistant = trial_assistant(**{"goodbye": "meadow.", "handover": "nutmeg.", **fields})
     clock = loop_clock()
@@ -109,12 +124,31 @@ async def exchange(
             factory = ConversationFactory(
                 clock=clock, assistants=lambda _: assistant, engines=lambda _: engines, is_ready=lambda: True
             )
-            server = Server(settings(max_calls=max_calls), factory, clock)
-            port = await server.start("127.0.0.1", 0)
-            try:
-                yield Exchange(server, f"http://127.0.0.1:{port}", folder)
-            finally:
-                await server.stop()
+            if not rest:
+                server = Server(settings(max_calls=max_calls), factory, clock)
+                port = await server.start("127.0.0.1", 0)
+                try:
+                    yield Exchange(server, f"http://127.0.0.1:{port}", folder)
+                finally:
+                    await server.stop()
+                return
+            live_calls, port = LiveCalls(), free_port()
+            page = f"http://127.0.0.1:{port}"
+            async with RestInterface(live_calls, SID, TOKEN).listening() as interface:
+                signed = settings(public_url=page, twilio_auth_token=SecretStr(TOKEN), twilio_account_sid=SID)
+                with_rest = Server(
+                    signed, factory, clock, rest=SdkRest(SID, SecretStr(TOKEN), base_url=interface)
+                )
+                await with_rest.start("127.0.0.1", port)
+                try:
+                    yield Exchange(with_rest, page, folder, TOKEN, live_calls)
+                finally:
+                    await with_rest.stop()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
 
 
 async def test_a_transfer_is_answered(tmp_path: Path) -> None:
@@ -204,3 +238,47 @@ async def test_with_all_vendors_dead_and_nobody_behind_them_the_caller_hears_a_t
     async with exchange(tmp_path, faults=DEAD, first_message=ANSWER) as line:
         call = await line.call(Silence(0.5), line.says("anchor basket candle"), Silence(20.0), HangUp())
         assert call.counts.agent_frames > 0, "it stands for the voice that nobody has"
+
+
+async def test_with_credentials_a_transfer_goes_over_the_rest_interface_and_action_is_asked_behind_it(
+    tmp_path: Path,
+) -> None:
+    async with exchange(tmp_path, hands_over, rest=True, fallback_number=NIGHT_DESK, **HANDS_OVER) as line:
+        words, busy = line.says("anchor basket candle"), Telephone("busy")
+        call = await line.call(Silence(0.5), words, Silence(20.0), sales=busy)
+        assert call.twiml[1:] == (
+            "REST: other TwiML",
+            f"<Dial> {SALES}",
+            f"{SALES}: busy after 2 s",
+            f"<Dial> {NIGHT_DESK}",
+            f"{NIGHT_DESK}: answered after 2 s",
+            "<Hangup>",
+        )
+        assert (call.ended_by, call.end_reason) == ("transfer", f"transferred to {NIGHT_DESK}")
+
+
+async def test_with_credentials_the_agents_hang_up_goes_over_the_rest_interface(tmp_path: Path) -> None:
+    ends: dict[str, Any] = {"tools": [{"name": "bye", "kind": "end_call"}]}
+    async with exchange(tmp_path, lambda _: [ToolRequest("x", "bye", "{}")], rest=True, **ends) as line:
+        call = await line.call(Silence(0.5), line.says("anchor basket candle"), Silence(20.0))
+        assert call.twiml[1:] == ("REST: completed",)
+        assert call.ended_by == "agent"
+
+
+async def test_somebody_else_takes_a_call_off_its_stream_and_the_bridge_lets_it_go(tmp_path: Path) -> None:
+    async with exchange(tmp_path, rest=True) as line:
+
+        async def take() -> None:
+            while not (live := line.server.state.registry.live()):  # noqa: ASYNC110  time is virtual
+                await asyncio.sleep(0.1)
+            await asyncio.sleep(2)
+            assert line.live_calls is not None
+            line.live_calls.update(
+                live[0].call_sid, CallUpdate(twiml="<Response><Say>Hold on.</Say></Response>")
+            )
+
+        call, _ = await asyncio.gather(line.call(Silence(20.0), HangUp()), take())
+        assert call.twiml[1:] == ("REST: other TwiML", "<Say> Hold on.")
+        (ended,) = (entry.outcome for entry in line.server.state.registry.all())
+        assert ended is not None
+        assert ended["by"] == "carrier"
