@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from pydantic import SecretStr
 from vendor_rig import ANSWER, emulated
 
 from offhook.bridge.call_factory import ConversationFactory
+from offhook.bridge.recording.recorder import Recorder
 from offhook.bridge.server import Server
 from offhook.bridge.twilio.rest import SdkRest
 from offhook.codecs import g711, wav
@@ -83,13 +85,13 @@ class Exchange:
             writer.write(np.atleast_2d(g711.decode(spell(words))).T)
         return Say(wav=path)
 
-    async def order(self, action: str, **body: Any) -> int:
+    async def order(self, what: str, /, **body: Any) -> int:
         """Give the only live call an order, as soon as there is one."""
         async with asyncio.timeout(20):
             while not (live := self.server.state.registry.live()):  # noqa: ASYNC110  time is virtual
                 await asyncio.sleep(0.1)
         await asyncio.sleep(4)
-        page = f"{self.page}/v1/calls/{live[0].call_sid}/{action}"
+        page = f"{self.page}/v1/calls/{live[0].call_sid}/{what}"
         async with ClientSession() as http, http.post(page, json=body) as answer:
             return answer.status
 
@@ -121,16 +123,23 @@ async def exchange(
         async with trial_engines(
             assistant, account, clock, voice_activity=LevelVoiceActivity(), workers=InlineWorkers()
         ) as engines:
+            recorder = Recorder(folder / "recordings", clock=clock, workers=InlineWorkers())
             factory = ConversationFactory(
-                clock=clock, assistants=lambda _: assistant, engines=lambda _: engines, is_ready=lambda: True
+                clock=clock,
+                assistants=lambda _: assistant,
+                engines=lambda _: engines,
+                is_ready=lambda: True,
+                recorder=recorder,
             )
             if not rest:
                 server = Server(settings(max_calls=max_calls), factory, clock)
+                server.state.recorder = recorder
                 port = await server.start("127.0.0.1", 0)
                 try:
                     yield Exchange(server, f"http://127.0.0.1:{port}", folder)
                 finally:
                     await server.stop()
+                    await recorder.close()
                 return
             live_calls, port = LiveCalls(), free_port()
             page = f"http://127.0.0.1:{port}"
@@ -282,3 +291,31 @@ async def test_somebody_else_takes_a_call_off_its_stream_and_the_bridge_lets_it_
         (ended,) = (entry.outcome for entry in line.server.state.registry.all())
         assert ended is not None
         assert ended["by"] == "carrier"
+
+
+async def test_a_recording_is_silent_on_both_sides_while_it_is_paused_and_whole_beside(
+    tmp_path: Path,
+) -> None:
+    async with exchange(tmp_path, recording={"enabled": True}) as line:
+
+        async def pause() -> None:
+            assert await line.order("recording", action="pause") == 200
+            await asyncio.sleep(3)
+            assert await line.order("recording", action="resume") == 200
+
+        said = line.says("anchor basket candle dolphin")
+        steps = [step for _ in range(5) for step in (said, Silence(2.0))]
+        call, _ = await asyncio.gather(line.call(Silence(0.5), *steps, HangUp()), pause())
+        page = f"{line.page}/v1/calls/{call.call_sid}/recording"
+        async with ClientSession() as http, http.get(page) as answer:
+            assert answer.status == 200
+            sound = wav.read(io.BytesIO(await answer.read()))
+        at_s = {event["type"]: event["at_ms"] / 1000 for event in call.events}
+        paused, resumed = at_s["recording.paused"], at_s["recording.resumed"]
+        assert resumed - paused > 5
+        heard = np.abs(sound.pcm.astype(int)) > 1000
+        before, during, after = np.split(heard, [round(paused * 8000), round(resumed * 8000)])
+        assert before.any(axis=0).all(), "both sides"
+        assert not during[400:-400].any()
+        assert after.any(axis=0).all()
+        assert abs(len(heard) / 8000 - call.duration_ms / 1000) < 0.5, "nothing is cut out"
