@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ import structlog
 from offhook.config.assistant_files import AssistantFiles
 from offhook.config.assistants import DEMO
 from offhook.config.errors import ConfigError, ConfigProblem, ProviderError
+from offhook.config.section import did_you_mean
 from offhook.config.settings import Settings
 from offhook.pipeline.clock import LoopClock
 from offhook.pipeline.providers.catalogue import unmet_needs
@@ -95,7 +96,11 @@ async def serving(
     clock = LoopClock(asyncio.get_running_loop())
     files = AssistantFiles(assistant or DEMO, folder, problems=_say_bad_edit)
     default = files.current()
-    unmet = [*unmet_needs(default, settings.account), *unmet_recording(default, settings.data_folder)]
+    unmet = [
+        *unmet_needs(default, settings.account),
+        *unmet_recording(default, settings.data_folder),
+        *_numbers_of_nobody(settings, files.names()),
+    ]
     if unmet:
         raise ConfigError(unmet)
     posts: Counter[str] = Counter()
@@ -192,6 +197,17 @@ async def drain(server: Server, now: asyncio.Event) -> None:
     for task in (draining, impatient):
         task.cancel()
     await asyncio.gather(draining, impatient, return_exceptions=True)
+
+
+def _numbers_of_nobody(settings: Settings, names: Collection[str]) -> Iterator[ConfigProblem]:
+    for number, name in settings.assistant_numbers.items():
+        if name not in names:
+            yield ConfigProblem(
+                "environment",
+                "OFFHOOK_ASSISTANT_NUMBERS",
+                f"gives {number} to {name!r}, which is no file in the folder of --assistants.",
+                f"{did_you_mean(name, names)} There are: {', '.join(names) or 'none'}.".strip(),
+            )
 
 
 async def _listen(server: Server, settings: Settings) -> int:

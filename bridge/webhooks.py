@@ -98,7 +98,9 @@ async def _inbound(request: web.Request, state: ServerState, form: Form) -> web.
         caller=masked_number(form.get("From", "")),
         called=masked_number(form.get("To", "")),
     )
-    assistant = request.query.get("assistant", "")
+    assistant = request.query.get("assistant", "") or state.settings.assistant_numbers.get(
+        form.get("To", ""), ""
+    )
     if assistant and not _ASSISTANT_NAME.fullmatch(assistant):
         return _apologise(state, http_rules.SPOKEN_BAD_ASSISTANT, _UNAVAILABLE, call_sid)
     if shortages := await state.shortages():

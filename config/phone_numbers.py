@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["E164", "NumberPatterns", "PhoneNumber"]
+__all__ = ["E164", "AssistantsByNumber", "NumberPatterns", "PhoneNumber"]
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
@@ -31,3 +32,24 @@ def _listed(value: Any) -> Any:
 
 NumberPatterns = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 """`+441632960001` is one number, `+44163296*` all that begin so, `anonymous` those that show none."""
+
+
+_NAMED = re.compile(rf"({E164})\s*=\s*([a-z0-9_-]{{1,64}})")
+
+
+def _named(value: Any) -> Any:
+    """Read `+15551234567=sales, +15557654321=support`. Raises ValueError for what is no such pair."""
+    if not isinstance(value, str):
+        return value
+    found: dict[str, str] = {}
+    for entry in filter(None, map(str.strip, value.split(","))):
+        pair = _NAMED.fullmatch(entry)
+        if pair is None:
+            raise ValueError(f"holds {entry[:40]!r}, which is no number, =, and an assistant's name")
+        if found.setdefault(pair[1], pair[2]) != pair[2]:
+            raise ValueError(f"gives {pair[1]} to two assistants")
+    return found
+
+
+AssistantsByNumber = Annotated[Mapping[str, str], BeforeValidator(_named)]
+"""The names of assistants by the number that is called (E.164)."""

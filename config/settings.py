@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from .dotenv_file import read_dotenv
 from .environment import Layer, Variable, read_variables
 from .errors import ConfigError, ConfigProblem
-from .phone_numbers import NumberPatterns, PhoneNumber
+from .phone_numbers import AssistantsByNumber, NumberPatterns, PhoneNumber
 from .server import SigningSecret
 from .urls import checked_url
 from .vendors import Account
@@ -85,6 +85,8 @@ class Settings(BaseSettings):
     """Calls at a time, of all workers together; more are refused."""
     max_call_s: Annotated[float, Field(ge=10, le=86_400)] = 14_400
     """The longest call, in seconds, whatever the assistant allows."""
+    assistant_numbers: AssistantsByNumber = {}
+    """Which assistant of `--assistants` answers which number that is called; any other: the default."""
     blocked_callers: NumberPatterns = ()
     """Numbers that are not answered, separated by commas; `+4490*` stands for all that begin so."""
     allowed_callers: NumberPatterns = ()
@@ -139,6 +141,7 @@ _VARIABLES = (
     Variable("workers", ("OFFHOOK_WORKERS",)),
     Variable("max_calls", ("OFFHOOK_MAX_CALLS",)),
     Variable("max_call_s", ("OFFHOOK_MAX_CALL_S",)),
+    Variable("assistant_numbers", ("OFFHOOK_ASSISTANT_NUMBERS",)),
     Variable("blocked_callers", ("OFFHOOK_BLOCKED_CALLERS",)),
     Variable("allowed_callers", ("OFFHOOK_ALLOWED_CALLERS",)),
     Variable("calls_per_caller", ("OFFHOOK_CALLS_PER_CALLER",)),
@@ -161,6 +164,7 @@ _FIXES = {
     "workers": "Write a whole number from 1 to 64.",
     "max_calls": "Write a whole number from 1.",
     "max_call_s": "Write seconds, from 10 to 86400.",
+    "assistant_numbers": "Write pairs like +15551234567=sales, separated by commas.",
     "blocked_callers": "Write numbers like +15551234567 or +4490*, separated by commas.",
     "allowed_callers": "Write numbers like +15551234567 or +4490*, separated by commas.",
     "calls_per_caller": "Write a whole number from 1.",

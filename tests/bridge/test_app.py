@@ -46,6 +46,14 @@ async def test_a_server_that_is_to_record_and_has_no_folder_never_listens(tmp_pa
     assert not [line for line in logs if line["event"] == "server.listening"]
 
 
+async def test_a_number_of_an_assistant_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "sales.yaml").write_text("name: Sales\n")
+    numbers = {"+15551234567": "sale"}
+    with pytest.raises(ConfigError, match=r"ASSISTANT_NUMBERS.*'sale'.*Did you mean `sales`"):
+        async with serving(settings(port=0, assistant_numbers=numbers), folder=tmp_path):
+            pass
+
+
 @pytest.mark.realtime
 async def test_an_assistant_beside_the_default_one_that_cannot_be_served_stops_nothing(
     tmp_path: Path,

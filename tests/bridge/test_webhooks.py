@@ -130,6 +130,20 @@ async def test_a_caller_hears_of_a_wrong_assistant_name(name: str) -> None:
         assert house.state.counters["spoken_bad_assistant"] == 1
 
 
+async def test_the_number_that_is_called_chooses_the_assistant_and_the_address_counts_before_it() -> None:
+    async with bridge(assistant_numbers={"+15550100999": "sales"}) as house:
+
+        async def chosen(to: str, **query: str) -> str | None:
+            form = FORM | {"To": to}
+            async with house.client.post("/voice/inbound", params=query, data=form) as answer:
+                stream = ElementTree.fromstring(await answer.text())[0][0]  # noqa: S314  our own document
+            return {item.attrib["name"]: item.attrib["value"] for item in stream}.get("assistant")
+
+        assert await chosen("+15550100999") == "sales"
+        assert await chosen("+15550100999", assistant="support") == "support"
+        assert await chosen("+15550100998") is None
+
+
 async def test_what_the_form_holds_is_cut_to_what_a_parameter_takes() -> None:
     async with bridge() as house:
         form = FORM | {"From": "sip:" + "x" * 2000, "To": 'a\x00b\n"<>&\ud7ff'}

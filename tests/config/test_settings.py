@@ -375,3 +375,19 @@ def test_a_webhook_secret_that_cannot_sign_is_told_before_the_server_starts(secr
     (problem,) = caught.value.problems
     assert problem.key == "WEBHOOK_SECRET"
     assert secret not in str(problem)
+
+
+def test_numbers_are_given_to_assistants() -> None:
+    given = {"OFFHOOK_ASSISTANT_NUMBERS": "+15551234567=sales, +15557654321 = support,"}
+    assert load_settings(given, env_file=None).assistant_numbers == {
+        "+15551234567": "sales",
+        "+15557654321": "support",
+    }
+
+
+@pytest.mark.parametrize(
+    "text", ["sales", "5551234567=sales", "+15551234567=Sales!", "+15551234567=a,+15551234567=b"]
+)
+def test_what_is_no_such_pair_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"OFFHOOK_ASSISTANT_NUMBERS.*\+15551234567=sales"):
+        load_settings({"OFFHOOK_ASSISTANT_NUMBERS": text}, env_file=None)
