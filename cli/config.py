@@ -110,15 +110,18 @@ def import_assistant(
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
     ours = written(assistant)
-    for notice in assistant.notices:
-        typer.echo(f"note: {notice}", err=True)
+    notices = [*assistant.notices]
     for name, place in ours.variables.items():
-        typer.echo(f"note: {place} is a secret: put it into the environment or .env as {name}.", err=True)
+        notices.append(f"{place} is a secret: put it into the environment or .env as {name}.")
+    for notice in notices:
+        typer.echo(f"note: {notice}", err=True)
     if write is None:
         typer.echo(ours.text, nl=False)
         return
     try:
         with write.open("x", encoding="utf-8") as out:
+            # For whoever reads the file later; a notice holds names, and never a secret.
+            out.writelines(f"# {' '.join(notice.split())}\n" for notice in notices)
             out.write(ours.text)
     except OSError as error:
         typer.echo(f"{write} could not be written: {error.strerror}.", err=True)

@@ -111,7 +111,12 @@ def foreign_names(path: KeyPath) -> dict[str, str]:
     }
     section = section_of(Assistant, path)
     aliases = {} if section is None else _aliases_of(section)
-    return {**moved, **{camel_case(alias): _dotted((*path, name)) for alias, name in aliases.items()}}
+    plans = {} if path else {"startSpeakingPlan": "turn_taking", "stopSpeakingPlan": "turn_taking"}
+    return {
+        **moved,
+        **plans,
+        **{camel_case(alias): _dotted((*path, name)) for alias, name in aliases.items()},
+    }
 
 
 def _aliases_of(section: type[Section]) -> Mapping[str, str]:

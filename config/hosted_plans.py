@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from .documents import KeyPath
+from .hosted_fields import take_fields
 from .translation import Translation
 
 IGNORED: Mapping[str, str] = {
@@ -20,14 +21,19 @@ IGNORED: Mapping[str, str] = {
     "backgroundSound": "no sound is mixed under the agent's voice.",
     "backgroundSpeechDenoisingPlan": "background voices are told from the caller without a filter.",
     "backchannelingEnabled": "the agent does not speak while the caller does.",
+    "assistantOverrides": "write what it changes into the assistant itself.",
     "clientMessages": "events of a call are read from `/v1/calls/{id}/events`.",
     "compliancePlan": "callers' words never reach the logs, and nothing leaves this machine unasked.",
     "createdAt": "it belongs to the platform's own records.",
     "credentialIds": "keys come from the environment.",
     "credentials": "keys come from the environment.",
     "endCallPhrases": "write a tool with `kind: end_call`, which the model asks for.",
+    "hipaaEnabled": "callers' words never reach the logs, and nothing leaves this machine unasked.",
+    "hooks": "a fault is answered by `apology`, and `fallback_number` is rung.",
     "id": "it belongs to the platform's own records.",
     "isServerUrlSecretSet": "it belongs to the platform's own records.",
+    "keypadInputPlan": "write a tool with `kind: collect_digits`, which takes keys until they are whole.",
+    "llmRequestDelaySeconds": "the model is asked as soon as the turn is over.",
     "metadata": "it changes nothing in a call.",
     "modelOutputInMessagesEnabled": "the report has what was heard and what was generated, always.",
     "monitorPlan": "live calls are watched and steered under `/v1/calls`.",
@@ -36,18 +42,28 @@ IGNORED: Mapping[str, str] = {
     "serverMessages": "every type of message is posted.",
     "transportConfigurations": "how Twilio is reached is set in the environment.",
     "updatedAt": "it belongs to the platform's own records.",
+    "variableValues": "variables come with the call: `from`, `to`, and the stream's parameters.",
     "voicemailDetection": "answering machines are not told from people.",
     "voicemailMessage": "answering machines are not told from people.",
 }
 """Field -> why it changes nothing here."""
+
+_FIRST_MESSAGE_MODES = (
+    "assistant-speaks-first",
+    "assistant-waits-for-user",
+    "assistant-speaks-first-with-model-generated-message",
+)
+_USUAL_LONGEST_MS = 3_000
+"""`turn_taking.max_endpointing_ms`, where nothing else is written."""
 
 _Convert = Callable[[Any], Any]
 
 
 def take_plans(data: Mapping[str, Any]) -> Translation:
     """Read the plans as `turn_taking`, and leave out what has no counterpart; the given data stays."""
-    read = Translation({key: value for key, value in data.items() if key not in IGNORED})
-    read.notices += [f"{key} is left out: {why}" for key, why in IGNORED.items() if key in data]
+    read = take_fields(data)
+    read.notices += [f"{key} is left out: {why}" for key, why in IGNORED.items() if key in read.data]
+    read.data = {key: value for key, value in read.data.items() if key not in IGNORED}
     _take_functions(read)
     _take_first_message_mode(read)
     _take_start(read)
@@ -69,12 +85,12 @@ def _take_functions(read: Translation) -> None:
 
 def _take_first_message_mode(read: Translation) -> None:
     mode = read.data.pop("firstMessageMode", None)
-    if mode in (None, "assistant-speaks-first"):
-        return
-    if mode == "assistant-waits-for-user":
+    if mode not in (None, *_FIRST_MESSAGE_MODES):
+        read.problems.append((("firstMessageMode",), f"must be one of {', '.join(_FIRST_MESSAGE_MODES)}."))
+    elif mode == "assistant-waits-for-user":
         read.data.pop("firstMessage", None)
         read.notices.append("firstMessageMode is read as an empty first_message: the caller begins.")
-    else:
+    elif mode == "assistant-speaks-first-with-model-generated-message":
         read.notices.append("firstMessageMode is left out: the first message is the text that is written.")
 
 
@@ -88,6 +104,7 @@ def _take_start(read: Translation) -> None:
     plan.put(f"{inner}.onNoPunctuationSeconds", "max_endpointing_ms", _milliseconds(500, 20_000))
     plan.put(f"{inner}.onNumberSeconds", "value_patience", _number_patience)
     plan.put("customEndpointingRules", "patience", _patience_rules)
+    plan.room_for_the_floor()
     plan.leave(f"{inner}.onPunctuationSeconds", "a whole sentence waits for endpointing_ms")
     for key in ("smartEndpointingEnabled", "smartEndpointingPlan"):
         plan.leave(key, "what was said always counts for when a turn is over")
@@ -140,14 +157,27 @@ class _Plan:
             told = f"and `turn_taking.{name}` are the same field; keep one of them."
             read.problems.append((written, told))
             return
-        read.data["turn_taking"] = {**turn_taking, name: convert(value)}
+        ours = convert(value)
+        read.data["turn_taking"] = {**turn_taking, name: ours}
         read.origins["turn_taking", name] = written
-        read.notices.append(f"{self._name}.{key} is read as turn_taking.{name}.")
+        read.notices.append(f"{self._name}.{key} is read as turn_taking.{name}.{_changed(value, ours)}")
 
     def leave(self, key: str, why: str) -> None:
         """Leave one field out."""
         if self._left.pop(key, None) is not None:
             self._read.notices.append(f"{self._name}.{key} is left out: {why}.")
+
+    def room_for_the_floor(self) -> None:
+        """Let the longest wait be no shorter than the least one, where only that is written."""
+        turn_taking = self._read.data.get("turn_taking")
+        if not isinstance(turn_taking, dict) or "max_endpointing_ms" in turn_taking:
+            return
+        floor = turn_taking.get("endpointing_ms")
+        if isinstance(floor, int) and floor > _USUAL_LONGEST_MS:
+            turn_taking["max_endpointing_ms"] = floor
+            self._read.notices.append(
+                f"turn_taking.max_endpointing_ms is {floor}, too: no turn may wait less."
+            )
 
     def refuse_rest(self) -> None:
         """What is left is unknown."""
@@ -156,6 +186,15 @@ class _Plan:
 
     def _written(self, key: str) -> KeyPath:
         return (self._name, *key.split("."))
+
+
+def _changed(theirs: Any, ours: Any) -> str:
+    """Say what became of a number that is not possible here."""
+    if isinstance(ours, int) and isinstance(theirs, int | float) and round(theirs * 1000) != ours:
+        return f" {theirs:g} s is not possible; it is {ours} ms."
+    if ours == "partial" and isinstance(theirs, int) and theirs > 1:
+        return f" One word with content is enough here, not {theirs}."
+    return ""
 
 
 def _milliseconds(least: int, most: int) -> _Convert:
