@@ -22,10 +22,12 @@ from offhook.config.assistants import DEMO
 from offhook.config.errors import ConfigError, ConfigProblem, ProviderError
 from offhook.config.section import did_you_mean
 from offhook.config.settings import Settings
+from offhook.config.settings_checks import contradictions
 from offhook.pipeline.clock import LoopClock
 from offhook.pipeline.providers.catalogue import unmet_needs
 
 from .allocator import use_one_arena
+from .assistant_request import assistant_requests
 from .call_factory import ConversationFactory
 from .call_store import CallStore
 from .engine_room import EngineRoom
@@ -99,6 +101,7 @@ async def serving(
     unmet = [
         *unmet_needs(default, settings.account),
         *unmet_recording(default, settings.data_folder),
+        *contradictions(settings),
         *_numbers_of_nobody(settings, files.names()),
     ]
     if unmet:
@@ -109,6 +112,7 @@ async def serving(
         PoolWorkers(threads=1) as voice_activity_thread,
         telling(settings, clock, workers, posts) as announce,
         recorder_of(settings, clock) as recorder,
+        assistant_requests(settings) as requests,
     ):
         room = EngineRoom(
             clock,
@@ -138,6 +142,7 @@ async def serving(
         )
         server.state.posts = posts
         server.state.recorder = recorder
+        server.state.assistant_requests = requests
         garbage = GarbageRounds(clock, lambda: server.state.registry.counts)
         late = membership is not None and membership.listen_when_warm
         port = None if late else await _listen(server, settings)

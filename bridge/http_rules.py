@@ -103,6 +103,12 @@ CALLER_TOO_OFTEN = Rule(
 DAY_BUDGET_SPENT = Rule(
     "day_budget_spent", Outcome.REFUSED, "a call above `OFFHOOK_CALLS_PER_DAY`: a spoken apology", 200
 )
+NOT_CHOSEN = Rule(
+    "assistant_not_chosen",
+    Outcome.NOTED,
+    "`WEBHOOK_URL` was asked for an assistant, and gave no answer of use within 5 s; the usual one answers",
+    200,
+)
 NOT_TAKEN_OVER = Rule(
     "not_taken_over", Outcome.NOTED, "nobody took a call that was handed over; the next number rings", 200
 )
@@ -145,7 +151,7 @@ RULES = (
     ),
     *(WORKER_SECRET_REQUIRED, OWNER_GONE, OWNER_SILENT, OWNER_UNKNOWN, WORKER_LEFT_OUT),
     *(SPOKEN_NOT_READY, SPOKEN_AT_CAPACITY, SPOKEN_OVERLOADED, SPOKEN_BAD_ASSISTANT),
-    *(CALLER_BLOCKED, CALLER_TOO_OFTEN, DAY_BUDGET_SPENT, NOT_TAKEN_OVER, RESUMED, NOT_RESUMED),
+    *(CALLER_BLOCKED, CALLER_TOO_OFTEN, DAY_BUDGET_SPENT, NOT_CHOSEN, NOT_TAKEN_OVER, RESUMED, NOT_RESUMED),
     STREAM_ERROR,
 )
 """Every answer that is not the one hoped for, in the order of docs/protocol.md."""

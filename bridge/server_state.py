@@ -15,6 +15,7 @@ from aiohttp import web
 from offhook.config.settings import Settings
 from offhook.pipeline.clock import Clock
 
+from .assistant_request import AssistantRequests
 from .call_store import CallStore, MemoryStore, StoreUnavailable
 from .call_totals import CallTotals
 from .callers import CallerLimits
@@ -58,6 +59,8 @@ class ServerState:
     """Where this process stands among several; None when it is the only one."""
     capacity: Capacity = field(default_factory=Capacity)
     counters: Counter[str] = field(default_factory=Counter)
+    assistant_requests: AssistantRequests | None = None
+    """Asks which assistant is to take a call; None: nobody is asked."""
     posts: Counter[str] = field(default_factory=Counter)
     """What became of the messages that are posted of calls."""
     sockets: set[MediaSocket] = field(default_factory=set)

@@ -12,11 +12,13 @@ from typing import Any
 import structlog
 from aiohttp import web
 
+from offhook.config.errors import ProviderError, ToolError
 from offhook.config.phone_numbers import E164
 from offhook.pipeline.log_fields import masked_number
 
 from . import http_rules
 from .admission import read_form, trust_fault
+from .assistant_request import NOT_CHOSEN, AssistantRequests
 from .call_store import StoreUnavailable
 from .callers import Turned
 from .capacity import Shortage
@@ -108,7 +110,26 @@ async def _inbound(request: web.Request, state: ServerState, form: Form) -> web.
     turned = state.callers.judge(form.get("From", ""), state.wall_time())
     if turned is not None:
         return _turn_away(state, turned, call_sid)
+    if not assistant and state.assistant_requests is not None:
+        assistant, words = await _chosen(state, state.assistant_requests, form)
+        if words:
+            return _xml(twiml.say_and_hangup(words))
     return _connect(request, state, form, assistant)
+
+
+async def _chosen(state: ServerState, requests: AssistantRequests, form: Form) -> tuple[str, str]:
+    """The assistant that the operator's server names, empty for the usual one; or what is said instead."""
+    call_sid = form["CallSid"]
+    try:
+        choice = await requests.ask(call_sid, form.get("From", ""), form.get("To", ""))
+        if choice.assistant is None:
+            return choice.name, choice.words
+        if state.place is not None:
+            raise ToolError("one of several workers keeps no assistant that is posted")
+        return await state.posted.keep(choice.assistant), ""
+    except (*NOT_CHOSEN, ProviderError) as error:
+        state.apply(http_rules.NOT_CHOSEN, warn=True, call_sid=call_sid, problem=str(error))
+        return "", ""
 
 
 def _connect(

@@ -73,6 +73,8 @@ class Settings(BaseSettings):
     """Where events of all calls are posted to."""
     webhook_secret: SigningSecret | None = None
     """Signs what is posted."""
+    ask_for_assistant: bool = False
+    """Ask `WEBHOOK_URL` which assistant is to take each call."""
     data_folder: Path | None = None
     """Where recordings are kept, and messages that no receiver took, of all workers together."""
     redis_url: SecretStr | None = None
@@ -135,6 +137,7 @@ _VARIABLES = (
     Variable("elevenlabs_base_url", ("ELEVENLABS_BASE_URL",)),
     Variable("webhook_url", ("WEBHOOK_URL",)),
     Variable("webhook_secret", ("WEBHOOK_SECRET", "VAPI_SERVER_SECRET")),
+    Variable("ask_for_assistant", ("OFFHOOK_ASK_FOR_ASSISTANT",)),
     Variable("data_folder", ("OFFHOOK_DATA_FOLDER",)),
     Variable("redis_url", ("REDIS_URL",)),
     Variable("require_stream_token", ("OFFHOOK_REQUIRE_STREAM_TOKEN",)),
@@ -169,6 +172,7 @@ _FIXES = {
     "allowed_callers": "Write numbers like +15551234567 or +4490*, separated by commas.",
     "calls_per_caller": "Write a whole number from 1.",
     "calls_per_day": "Write a whole number from 1.",
+    "ask_for_assistant": "Write true or false.",
     "require_stream_token": "Write true or false.",
     "insecure": "Write true or false.",
     "local_peers": "Write networks like 172.16.0.0/12, separated by commas.",

@@ -7,6 +7,7 @@ Source: the public documentation of Vapi (server events).
 from __future__ import annotations
 
 __all__ = [
+    "AssistantRequest",
     "CallFacts",
     "ConversationUpdate",
     "EndOfCallReport",
@@ -160,8 +161,13 @@ class EndOfCallReport(_Told, frozen=True, tag_field="type", tag="end-of-call-rep
     recording: Recorded = Recorded()
 
 
+class AssistantRequest(_Told, frozen=True, tag_field="type", tag="assistant-request", kw_only=True):
+    """A call comes in: which assistant is to take it? The answer counts for 5 s."""
+
+
 Message = (
-    StatusUpdate
+    AssistantRequest
+    | StatusUpdate
     | TranscriptUpdate
     | SpeechUpdate
     | UserInterrupted
