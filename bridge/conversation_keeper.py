@@ -12,7 +12,6 @@ from collections.abc import Callable
 
 import structlog
 
-from offhook.pipeline.clock import Clock
 from offhook.pipeline.conversation import Conversation
 from offhook.pipeline.log_fields import failure_fields
 from offhook.pipeline.ports import CallEvent
@@ -23,7 +22,6 @@ WORTH_KEEPING = frozenset(
     {"turn.ended", "reply.started", "reply.ended", "audio.cancelled", "function-call", "function-result"}
 )
 """After these the conversation is another one."""
-AT_MOST_EVERY_S = 0.1
 
 _log = structlog.get_logger("offhook.bridge")
 
@@ -37,12 +35,11 @@ class ConversationKeeper:
         claim: Claim,
         assistant: str | None,
         conversation: Callable[[], Conversation],
-        clock: Clock,
         failed: Callable[[StoreUnavailable], None],
     ) -> None:
         """`failed` is told when the store did not take it; the next change is tried again."""
         self._store, self._claim, self._assistant = store, claim, assistant
-        self._conversation, self._clock, self._failed = conversation, clock, failed
+        self._conversation, self._failed = conversation, failed
         self._changed = asyncio.Event()
         self._changed.set()
 
@@ -52,7 +49,7 @@ class ConversationKeeper:
             self._changed.set()
 
     async def run(self) -> None:
-        """Write, until cancelled."""
+        """Write, until cancelled. At once: a tool that the store has not heard of would be run again."""
         while True:
             await self._changed.wait()
             self._changed.clear()
@@ -63,4 +60,3 @@ class ConversationKeeper:
                 self._failed(error)
             except Exception as error:
                 _log.error("call.not-kept", **failure_fields(error, log_words=False))
-            await self._clock.sleep_until(self._clock.now() + AT_MOST_EVERY_S)
