@@ -108,7 +108,8 @@ class ConversationFactory:
             return make(chosen, line)
         recording = self._recorder.record(chosen, call_sid, variables, log)
         log.also_tell(recording.observe)
-        return RecordedCall.of(make, chosen, line, recording)
+        # In a call that goes on this was said before.
+        return RecordedCall.of(make, chosen, line, recording, asks_consent=resumes is None)
 
     def _prepared(self, name: str | None) -> tuple[Assistant, Engines]:
         posted = self._posted.find(name)

@@ -60,9 +60,18 @@ class RecordedCall:
         self._call, self._recording = call, recording
 
     @classmethod
-    def of(cls, make: MakeCall, assistant: Assistant, line: Line, recording: CallRecording) -> RecordedCall:
+    def of(
+        cls,
+        make: MakeCall,
+        assistant: Assistant,
+        line: Line,
+        recording: CallRecording,
+        *,
+        asks_consent: bool = True,
+    ) -> RecordedCall:
         """Make a call of this assistant that is recorded, and says so first if it has words for that."""
-        consent, greeting = assistant.recording.consent_line, assistant.first_message
+        consent = assistant.recording.consent_line if asks_consent else ""
+        greeting = assistant.first_message
         told = assistant
         if consent:
             told = assistant.model_copy(

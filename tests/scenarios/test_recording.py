@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from recording_rig import STARTED, recorded_assistant, recorded_call
 
 from offhook.codecs import g711
+from offhook.pipeline.conversation import Conversation
 from offhook.pipeline.messages import CallerSaid, ModelDelta, ModelRequest, TextDelta, ToolRequest
 
 RATE_HZ = 8000
@@ -156,6 +157,14 @@ async def test_consent_comes_first_is_not_cut_and_the_greeting_follows(tmp_path:
         assert rig.call.heard_replies()[0] == "This call is recorded."
         assert "Hello, a shop." in rig.call.heard_replies()
         assert not rig.call.line.clears
+
+
+async def test_a_call_that_goes_on_elsewhere_hears_neither_consent_nor_greeting_again(tmp_path: Path) -> None:
+    assistant = recorded_assistant({"consent_line": "This call is recorded."}, first_message="Hello, a shop.")
+    async with recorded_call(tmp_path, assistant, resumes=Conversation()) as rig:
+        await rig.call.agent_is_silent(for_s=1.5)
+        assert rig.call.heard_replies() == [assistant.resumed_message]
+        assert rig.recording.status == "recording"
 
 
 async def test_consent_alone_lets_the_caller_begin(tmp_path: Path) -> None:

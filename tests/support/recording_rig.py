@@ -19,6 +19,7 @@ from offhook.bridge.recording.recorder import Recorder
 from offhook.bridge.recording.shelf import Recorded, recordings_in
 from offhook.codecs import wav
 from offhook.config.assistant import Assistant
+from offhook.pipeline.conversation import Conversation
 from offhook.pipeline.ports import Workers
 
 STARTED = 1.75e9
@@ -66,6 +67,7 @@ async def recorded_call(
     latency_s: float = 0.02,
     workers: Workers | None = None,
     prepare: Callable[[CallRig], None] = lambda rig: None,
+    resumes: Conversation | None = None,
 ) -> AsyncIterator[RecordingRig]:
     """Run a call until the block ends, and the recorder until everything is written."""
     rig = RecordingRig(folder)
@@ -80,11 +82,13 @@ async def recorded_call(
         rig.recordings.append(recording)
         call.log.listener = recording.observe
         prepare(call)
-        return RecordedCall.of(make, told, call.line, recording)
+        return RecordedCall.of(make, told, call.line, recording, asks_consent=resumes is None)
 
     before = asyncio.all_tasks()
     try:
-        async with running_call(assistant, answerer, latency_s=latency_s, record=record) as call:
+        async with running_call(
+            assistant, answerer, latency_s=latency_s, record=record, resumes=resumes
+        ) as call:
             assert call is rig.call
             yield rig
     finally:
