@@ -19,7 +19,7 @@ from offhook.pipeline.clock import Clock
 
 from .directory import Directory
 from .phone import StreamEnd
-from .rest_interface import CallUpdate
+from .rest_interface import CallUpdate, Updates
 from .signature import sign
 from .twilio_error import twilio_error
 from .twiml import ConnectStream, Dial, Hangup, Pause, Redirect, Reject, SayText, Verb, parse_twiml
@@ -152,7 +152,7 @@ class _Run:
     stream: Callable[[ConnectStream], Awaitable[StreamEnd]]
     note: Callable[[str], None]
     directory: Directory
-    updates: asyncio.Queue[CallUpdate]
+    updates: Updates
     take_away: Callable[[], None]
     voice_url: str
     documents: int = 0
@@ -170,7 +170,7 @@ async def follow(
     stream: Callable[[ConnectStream], Awaitable[StreamEnd]],
     note: Callable[[str], None],
     directory: Directory | None = None,
-    updates: asyncio.Queue[CallUpdate] | None = None,
+    updates: Updates | None = None,
     take_away: Callable[[], None] = lambda: None,
 ) -> Ending:
     """Dial `url` and do what its TwiML says until the call ends.
@@ -180,9 +180,7 @@ async def follow(
     told by `take_away` to end.
     Raises ProtocolError for what Twilio would refuse.
     """
-    run = _Run(
-        webhook, clock, stream, note, directory or Directory(), updates or asyncio.Queue(), take_away, url
-    )
+    run = _Run(webhook, clock, stream, note, directory or Directory(), updates or Updates(), take_away, url)
     verbs = await _fetch(run, url, "ringing")
     while True:
         outcome = await _perform(run, verbs)
@@ -194,6 +192,8 @@ async def follow(
 async def _perform(run: _Run, verbs: tuple[Verb, ...]) -> tuple[Verb, ...] | Ending:
     """Do the verbs of one document; returns the next document or how the call ended."""
     for verb in verbs:
+        if (update := run.updates.take()) is not None:
+            return await _updated(run, update)
         if isinstance(verb, Hangup):
             run.note("<Hangup>")
             return _agent_ended(run)
@@ -211,7 +211,7 @@ async def _perform(run: _Run, verbs: tuple[Verb, ...]) -> tuple[Verb, ...] | End
             run.note(f"<Say> {verb.text}")
         elif isinstance(verb, Pause):
             run.note(f"<Pause> {verb.length_s:g} s")
-            await run.clock.sleep_until(run.clock.now() + verb.length_s)
+            await _wait(run, verb.length_s)
         else:
             after = await _connect(run, verb)
             if after is not None:
@@ -219,11 +219,27 @@ async def _perform(run: _Run, verbs: tuple[Verb, ...]) -> tuple[Verb, ...] | End
     return _agent_ended(run)
 
 
-async def _dial(run: _Run, verb: Dial) -> tuple[Verb, ...] | None:
+async def _wait(run: _Run, seconds: float) -> None:
+    """Let so much time pass, or less: until the call is to do something else."""
+    waiting = [
+        asyncio.ensure_future(run.clock.sleep_until(run.clock.now() + seconds)),
+        asyncio.ensure_future(run.updates.wait()),
+    ]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def _dial(run: _Run, verb: Dial) -> tuple[Verb, ...] | Ending | None:
     """Ring somebody, let them talk, and ask what is next; Twilio documentation of `<Dial>`, `action`."""
     run.note(f"<Dial> {verb.number}")
     rung = run.directory.of(verb.number).ring(verb.timeout_s)
-    await run.clock.sleep_until(run.clock.now() + rung.rang_s + rung.talked_s)
+    await _wait(run, rung.rang_s + rung.talked_s)
+    if (update := run.updates.take()) is not None:
+        return await _updated(run, update)
     if rung.status == "completed":
         run.taken_by = verb.number
     run.note(f"{verb.number}: {_TOLD_RUNGS.get(rung.status, rung.status)} after {rung.rang_s:g} s")
@@ -241,10 +257,11 @@ async def _dial(run: _Run, verb: Dial) -> tuple[Verb, ...] | None:
 
 async def _connect(run: _Run, verb: ConnectStream) -> tuple[Verb, ...] | Ending | None:
     run.note(f"<Connect><Stream> {verb.url}")
+    run.taken_by = ""
     end = run.last = await _streamed(run, verb)
-    if not run.updates.empty():
+    if (update := run.updates.take()) is not None:
         # The bridge closes its socket behind the request; whichever came first, the request counts.
-        return await _updated(run, run.updates.get_nowait())
+        return await _updated(run, update)
     gone = end.by in ("caller", "limit")
     if verb.action and end.reason != "vanish":
         status = "completed" if gone else "in-progress"
@@ -271,8 +288,8 @@ async def _streamed(run: _Run, verb: ConnectStream) -> StreamEnd:
 
 
 async def _first_update(run: _Run) -> None:
-    """End the stream when there is an update; it stays in the queue."""
-    run.updates.put_nowait(await run.updates.get())
+    """End the stream when there is an update, which is left where it is."""
+    await run.updates.wait()
     run.take_away()
 
 

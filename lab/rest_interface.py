@@ -5,11 +5,12 @@ Source: Twilio documentation, "Call resource", "Modify a call in progress", and 
 
 from __future__ import annotations
 
-__all__ = ["CallUpdate", "LiveCalls", "RestInterface"]
+__all__ = ["CallUpdate", "LiveCalls", "RestInterface", "Updates"]
 
 import asyncio
 import base64
 import hmac
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -31,18 +32,46 @@ class CallUpdate:
     completed: bool = False
 
 
+class Updates:
+    """What one call is to do, in the order in which it was asked for."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[CallUpdate] = deque()
+        self._news = asyncio.Event()
+
+    def put(self, update: CallUpdate) -> bool:
+        """Take one; False when too many wait."""
+        if len(self._waiting) >= UPDATES_LIMIT:
+            return False
+        self._waiting.append(update)
+        self._news.set()
+        return True
+
+    def take(self) -> CallUpdate | None:
+        """Give the first; None where there is none."""
+        if not self._waiting:
+            return None
+        first = self._waiting.popleft()
+        if not self._waiting:
+            self._news.clear()
+        return first
+
+    async def wait(self) -> None:
+        """Return when there is one."""
+        await self._news.wait()
+
+
 class LiveCalls:
     """The calls that can be changed, by CallSid."""
 
     def __init__(self) -> None:
-        self._updates: dict[str, asyncio.Queue[CallUpdate]] = {}
+        self._updates: dict[str, Updates] = {}
         self._ended: set[str] = set()
 
     @contextmanager
-    def entered(self, call_sid: str) -> Iterator[asyncio.Queue[CallUpdate]]:
+    def entered(self, call_sid: str) -> Iterator[Updates]:
         """Enter a call while the block lasts; gives what is wanted of it."""
-        updates: asyncio.Queue[CallUpdate] = asyncio.Queue(UPDATES_LIMIT)
-        self._updates[call_sid] = updates
+        updates = self._updates[call_sid] = Updates()
         try:
             yield updates
         finally:
@@ -57,11 +86,7 @@ class LiveCalls:
 
     def update(self, call_sid: str, update: CallUpdate) -> bool:
         """Change a live call; False for too many changes. Raises KeyError for one that is not live."""
-        try:
-            self._updates[call_sid].put_nowait(update)
-        except asyncio.QueueFull:
-            return False
-        return True
+        return self._updates[call_sid].put(update)
 
 
 class RestInterface:

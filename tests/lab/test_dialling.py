@@ -257,3 +257,11 @@ def test_a_telephone_is_written_as_number_and_answer() -> None:
     for wrong in ("+14155550101", "+14155550101=asleep", "sales=busy"):
         with pytest.raises(ConfigError, match="answers, busy, no-answer, failed"):
             telephone_from(wrong)
+
+
+@pytest.mark.realtime
+async def test_a_stream_that_is_lost_behind_an_answered_transfer_is_a_lost_call() -> None:
+    back = '<Connect action="/last"><Stream url="ws://127.0.0.1:1/media"/></Connect>'
+    async with site(voice=RINGS, dialled=back, last="<Hangup/>") as served:
+        ending, _ = await dial(served, StreamEnd("lost", 5000, 1011, "fault"))
+    assert ending.by == "lost"

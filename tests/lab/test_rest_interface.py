@@ -29,7 +29,7 @@ async def test_twilios_own_package_ends_a_call_and_hands_it_over() -> None:
         with calls.entered("CA1") as updates:
             await rest.complete("CA1")
             await rest.redirect("CA1", "<Response/>")
-            assert [updates.get_nowait(), updates.get_nowait()] == [
+            assert [updates.take(), updates.take()] == [
                 CallUpdate(completed=True),
                 CallUpdate(twiml="<Response/>"),
             ]
@@ -54,7 +54,7 @@ async def test_refusals_have_twilios_numbers() -> None:
             assert await ask(url, {}) == (400, 21218)
             assert await ask(url, {**done, "Url": "http://127.0.0.1/"}) == (400, 21218)
             assert await ask(url, {"Twiml": "x" * 4001}) == (400, 21218)
-            assert updates.empty()
+            assert updates.take() is None
             answers = [await ask(url, done) for _ in range(UPDATES_LIMIT + 1)]
             assert answers == [(200, None)] * UPDATES_LIMIT + [(429, 20429)]
         assert await ask(url, done) == (400, 21220)

@@ -293,6 +293,25 @@ async def test_somebody_else_takes_a_call_off_its_stream_and_the_bridge_lets_it_
         assert ended["by"] == "carrier"
 
 
+async def test_a_call_that_rings_elsewhere_can_be_ended_over_the_rest_interface(tmp_path: Path) -> None:
+    async with exchange(tmp_path, hands_over, rest=True, **HANDS_OVER) as line:
+
+        async def end() -> None:
+            assert line.live_calls is not None
+            while not line.server.state.registry.all():  # noqa: ASYNC110  time is virtual
+                await asyncio.sleep(0.1)
+            entry = line.server.state.registry.all()[0]
+            while entry.outcome is None:  # noqa: ASYNC110  time is virtual
+                await asyncio.sleep(0.1)
+            await asyncio.sleep(5)
+            line.live_calls.update(entry.call_sid, CallUpdate(completed=True))
+
+        words, away = line.says("anchor basket candle"), Telephone("no-answer")
+        call, _ = await asyncio.gather(line.call(Silence(0.5), words, Silence(60.0), sales=away), end())
+        assert call.twiml[1:] == ("REST: other TwiML", f"<Dial> {SALES}", "REST: completed")
+        assert call.ended_by == "agent"
+
+
 async def test_a_recording_is_silent_on_both_sides_while_it_is_paused_and_whole_beside(
     tmp_path: Path,
 ) -> None:
