@@ -25,6 +25,7 @@ from offhook.config.settings import Settings
 from offhook.config.settings_checks import contradictions
 from offhook.pipeline.clock import LoopClock
 from offhook.pipeline.providers.catalogue import unmet_needs
+from offhook.pipeline.providers.web.late_results import LateResults
 
 from .allocator import use_one_arena
 from .assistant_request import assistant_requests
@@ -107,6 +108,7 @@ async def serving(
     if unmet:
         raise ConfigError(unmet)
     posts: Counter[str] = Counter()
+    late_results = LateResults()
     async with (
         PoolWorkers() as workers,
         PoolWorkers(threads=1) as voice_activity_thread,
@@ -119,6 +121,7 @@ async def serving(
             workers,
             voice_activity_thread,
             account=settings.account,
+            late_results=late_results,
             served=lambda: (*files.loaded(), *posted.loaded(), *factory.served),
         )
         posted = PostedAssistants(clock, room.warm)
@@ -141,6 +144,7 @@ async def serving(
             posted=posted,
         )
         server.state.posts = posts
+        server.state.late_results = late_results
         server.state.recorder = recorder
         server.state.assistant_requests = requests
         garbage = GarbageRounds(clock, lambda: server.state.registry.counts)

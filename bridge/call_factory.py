@@ -16,6 +16,7 @@ from offhook.pipeline.conversation import Conversation
 from offhook.pipeline.pacing import PacingWheel
 from offhook.pipeline.ports import CallControl, Line
 from offhook.pipeline.shared_conversion import Conversions
+from offhook.pipeline.text_session import TextSession
 
 from .call_log import CallLog
 from .live_call import LiveCall
@@ -80,7 +81,7 @@ class ConversationFactory:
         control: CallControl,
         resumes: Conversation | None = None,
     ) -> LiveCall:
-        """Make the conversation of one call; it may resume what a process that is gone held of it.
+        """Make the conversation of one call; it may resume what is known of it, also in writing.
 
         Raises Refused for an assistant that is not there or whose engines are not warm yet, and
         ConfigError for one whose file cannot be used.
@@ -109,7 +110,22 @@ class ConversationFactory:
         recording = self._recorder.record(chosen, call_sid, variables, log)
         log.also_tell(recording.observe)
         # In a call that goes on this was said before.
-        return RecordedCall.of(make, chosen, line, recording, asks_consent=resumes is None)
+        asks_consent = resumes is None or resumes.written
+        return RecordedCall.of(make, chosen, line, recording, asks_consent=asks_consent)
+
+    def create_text_session(
+        self, *, session_id: str, assistant: str | None, variables: Mapping[str, str], log: CallLog
+    ) -> TextSession:
+        """Make a conversation in writing; raises as `create` does."""
+        chosen, engines = self._prepared(assistant)
+        return TextSession(
+            assistant=chosen,
+            variables=variables,
+            engines=engines,
+            events=log,
+            clock=self._clock,
+            session_id=session_id,
+        )
 
     def _prepared(self, name: str | None) -> tuple[Assistant, Engines]:
         posted = self._posted.find(name)

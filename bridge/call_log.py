@@ -7,6 +7,7 @@ __all__ = ["CallLog", "LogSubscription"]
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from offhook.pipeline.ports import CallEvent
 
@@ -78,6 +79,13 @@ class CallLog:
             observer(event)
         for subscription in self._subscriptions:
             subscription.push(event)
+
+    def record(self) -> dict[str, Any]:
+        """Give what is kept as JSON values."""
+        events = [
+            {"type": event.type, "at_ms": event.at_ms, "data": dict(event.data)} for event in self.events
+        ]
+        return {"events": events, "events_dropped": self.dropped}
 
     def also_tell(self, observe: Callable[[CallEvent], None]) -> None:
         """Tell somebody else, too, every event from now on; it must not raise."""

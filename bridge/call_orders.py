@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ORDERS", "CallOrder", "read_order"]
+__all__ = ["ORDERS", "CallOrder", "Text", "read_order"]
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -16,16 +16,6 @@ from .live_call import LiveCall
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2_000)]
 Number = Annotated[str, msgspec.Meta(pattern=rf"^{E164}\Z")]
-
-
-class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Text that the caller wrote: it becomes a turn of theirs, answered by voice."""
-
-    text: Text
-
-    def give(self, call: LiveCall) -> None:
-        """Tell the conversation."""
-        call.take_text(self.text)
 
 
 class Say(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -49,8 +39,8 @@ class Transfer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         call.transfer(self.number, last_words=self.say)
 
 
-CallOrder = Message | Say | Transfer
-ORDERS: Mapping[str, type[CallOrder]] = {"messages": Message, "say": Say, "transfer": Transfer}
+CallOrder = Say | Transfer
+ORDERS: Mapping[str, type[CallOrder]] = {"say": Say, "transfer": Transfer}
 """By the last word of their address."""
 
 

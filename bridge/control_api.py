@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["guarded", "live_entry", "routes"]
+__all__ = ["call_entry", "guarded", "live_entry", "routes"]
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -22,7 +22,8 @@ from .http_rules import refuse
 from .registry import CallEntry, CallStatus
 from .rules import Rule
 from .server_state import STATE
-from .siblings import answers_of_siblings
+from .siblings import ANSWER_WITHIN_S, answers_of_siblings
+from .text_sessions import TextEntry
 from .trust import Audience
 from .worker_place import is_private
 
@@ -44,15 +45,20 @@ def routes() -> list[web.RouteDef]:
     ]
 
 
-def guarded(handler: Handler) -> Handler:
-    """Let only trusted requests through, and those about a call to the worker that holds it."""
+def guarded(handler: Handler, *, forwarded_within_s: float = ANSWER_WITHIN_S) -> Handler:
+    """Let only trusted requests through, and those about a call to the worker that holds it.
+
+    Which has `forwarded_within_s` to begin its answer.
+    """
 
     async def serve(request: web.Request) -> web.StreamResponse:
         untrusted = trust_fault(request, Audience.CONTROL)
         if untrusted is not None:
             return refuse(request, untrusted)
         call_sid = request.match_info.get("call_sid")
-        elsewhere = None if call_sid is None else await answered_by_owner(request, call_sid)
+        if call_sid is None:
+            return await handler(request)
+        elsewhere = await answered_by_owner(request, call_sid, forwarded_within_s)
         return await handler(request) if elsewhere is None else elsewhere
 
     return serve
@@ -69,11 +75,16 @@ async def _list_calls(request: web.Request) -> web.StreamResponse:
 
 
 async def _get_call(request: web.Request) -> web.StreamResponse:
-    entry = _entry(request)
+    entry, text = call_entry(request), _text_entry(request)
+    if text is not None:
+        return _json(text.record())
     return refuse(request, http_rules.NOT_FOUND) if entry is None else _json(entry.record(with_events=True))
 
 
 async def _hang_up(request: web.Request) -> web.StreamResponse:
+    if (text := _text_entry(request)) is not None:
+        request.config_dict[STATE].texts.end(text, "api")
+        return _json({"id": text.session_id, "status": "ending"}, status=202)
     entry = live_entry(request)
     if isinstance(entry, Rule):
         return refuse(request, entry)
@@ -102,7 +113,7 @@ def _ordered(kind: type[CallOrder]) -> Handler:
 
 async def _get_events(request: web.Request) -> web.StreamResponse:
     """The call's events as server-sent events: those that were, then those that come, then `end`."""
-    entry = _entry(request)
+    entry = _text_entry(request) or call_entry(request)
     if entry is None:
         return refuse(request, http_rules.NOT_FOUND)
     subscription = entry.log.subscribe()
@@ -144,13 +155,21 @@ def _server_sent(number: int, event: CallEvent) -> bytes:
     return b"id: %d\nevent: %b\ndata: %b\n\n" % (number, event.type.encode(), data)
 
 
-def _entry(request: web.Request) -> CallEntry | None:
-    return request.config_dict[STATE].registry.get(request.match_info["call_sid"])
+def call_entry(request: web.Request) -> CallEntry | None:
+    """The call of that name, live or remembered; also the one that went on with a conversation of it."""
+    state = request.config_dict[STATE]
+    return state.registry.get(state.texts.call_of(request.match_info["call_sid"]))
+
+
+def _text_entry(request: web.Request) -> TextEntry | None:
+    return request.config_dict[STATE].texts.get(request.match_info["call_sid"])
 
 
 def live_entry(request: web.Request) -> CallEntry | Rule:
     """The call, if it takes orders."""
-    entry = _entry(request)
+    if _text_entry(request) is not None:
+        return http_rules.NO_LINE
+    entry = call_entry(request)
     if entry is None:
         return http_rules.NOT_FOUND
     return http_rules.ALREADY_ENDED if entry.status is CallStatus.ENDED else entry

@@ -25,6 +25,7 @@ from offhook.pipeline.ports import LanguageModel, Transcriber, Voice, VoiceActiv
 from offhook.pipeline.providers import catalogue as everything
 from offhook.pipeline.providers.catalogue import Built, Making, candidate_name
 from offhook.pipeline.providers.web.executors import web_executors
+from offhook.pipeline.providers.web.late_results import LateResults
 from offhook.pipeline.providers.web.web_client import WebClient
 from offhook.pipeline.stock_phrases import StockPhrases
 
@@ -70,8 +71,10 @@ class EngineRoom:
         account: Callable[[str], Account],
         served: Callable[[], Iterable[Assistant]],
         catalogue: Catalogue = everything,
+        late_results: LateResults | None = None,
     ) -> None:
-        """`served` tells, whenever it is asked, which assistants a new call could be given.
+        """`served` tells, whenever it is asked, which assistants a new call could be given; `late_results`
+        takes what the servers of tools give later.
 
         `voice_activity_thread` is of its own, so that no tool of any call stands before the voice activity
         of all.
@@ -87,7 +90,7 @@ class EngineRoom:
         self._assistants: dict[int, ServedAssistant] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._stock = StockPhrases()
-        self._web = WebClient()
+        self._web, self._late = WebClient(), late_results
         self._closed = False
 
     @property
@@ -156,7 +159,7 @@ class EngineRoom:
             transcribers=Stage(self._transcriber(it, language) for it in assistant.transcriber.choices),
             models=Stage(self._models(assistant)),
             voices=Stage(self._voice(it, language) for it in assistant.voice.choices),
-            web_tools=web_executors(assistant, self._web, self._clock),
+            web_tools=web_executors(assistant, self._web, self._clock, late=self._late),
             clock=self._clock,
         )
         self._assistants[id(assistant)] = served

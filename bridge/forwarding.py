@@ -16,7 +16,7 @@ from .http_rules import refuse
 from .registry import CallStatus
 from .rules import Rule
 from .server_state import STATE
-from .siblings import SiblingSilent, Unreachable, forward
+from .siblings import ANSWER_WITHIN_S, SiblingSilent, Unreachable, forward
 from .worker_place import is_private, shows_secret
 
 
@@ -39,16 +39,20 @@ def private_requests() -> Middleware:
     return check
 
 
-async def answered_by_owner(request: web.Request, call_sid: str) -> web.StreamResponse | None:
+async def answered_by_owner(
+    request: web.Request, call_sid: str, within_s: float = ANSWER_WITHIN_S
+) -> web.StreamResponse | None:
     """The answer of the worker that holds the call, or why there is none; None when it is for us to answer.
 
     Whoever asks must have found the request to be trusted; the owner checks it again.
     """
-    answer = await passed_on(request, call_sid)
+    answer = await passed_on(request, call_sid, within_s)
     return refuse(request, answer) if isinstance(answer, Rule) else answer
 
 
-async def passed_on(request: web.Request, call_sid: str) -> web.StreamResponse | Rule | None:
+async def passed_on(
+    request: web.Request, call_sid: str, within_s: float = ANSWER_WITHIN_S
+) -> web.StreamResponse | Rule | None:
     """As `answered_by_owner`, with the rule itself for who knows what to do without the owner."""
     try:
         held = await _held_elsewhere(request, call_sid)
@@ -56,7 +60,7 @@ async def passed_on(request: web.Request, call_sid: str) -> web.StreamResponse |
             return None
         async with asyncio.timeout(FORM_WITHIN_S):
             await request.read()
-        return await forward(request, held.owner)
+        return await forward(request, held.owner, within_s)
     except StoreUnavailable:
         return http_rules.OWNER_UNKNOWN
     except TimeoutError:

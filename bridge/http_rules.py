@@ -40,6 +40,10 @@ FOREIGN_HOST = _refused("foreign_host", 403, "unsigned, and `Host` does not name
 FOREIGN_ORIGIN = _refused("foreign_origin", 403, "sent by a web page of another site")
 
 NOT_FOUND = _refused("not_found", 404, "no such page, or no such call")
+NO_TOOL_WAITS = _refused(
+    "no_tool_waits", 404, "a tool's result at an address that no tool waits at, or not any more"
+)
+NO_RESULT = _refused("no_result", 400, "a tool's result that is not in one of the forms of docs/tools.md")
 WRONG_METHOD = _refused("wrong_method", 405, "a webhook must be POSTed; `/media` is a GET")
 SLOW_BODY = _refused("slow_body", 408, "the body took more than 5 s")
 ALREADY_ENDED = _refused("already_ended", 409, "an order to a call that has ended")
@@ -67,14 +71,27 @@ BAD_ORDER = _refused(
 )
 NO_JSON = _refused("no_json", 415, "an order to a call that is not `application/json`")
 BAD_ASSISTANT = _refused("bad_assistant", 400, "a posted assistant that cannot be used")
-UNKNOWN_ASSISTANT = _refused("unknown_assistant", 404, "`/ws/` with a name that is no assistant's")
-ONE_WORKER_ONLY = _refused(
-    "one_worker_only", 501, "`POST /assistant` to one of several workers, of which only one would know it"
+UNKNOWN_ASSISTANT = _refused(
+    "unknown_assistant", 404, "a name that is no assistant's, in `/ws/` or with a text"
 )
+ONE_WORKER_ONLY = _refused(
+    "one_worker_only",
+    501,
+    "`POST /assistant`, or a text that begins a conversation, to one of several workers: only it would know",
+)
+NO_LINE = _refused(
+    "no_line", 409, "an order to speak, transfer or record, in a conversation that is held in writing"
+)
+NO_SESSION = _refused(
+    "no_session", 503, "a text that would begin a conversation: 1,000 go on, or no engine is ready"
+)
+TOO_MANY_TEXTS = _refused("too_many_texts", 429, "a text while 16 of the same call wait for their answers")
 TOO_MANY_LISTENERS = _refused("too_many_listeners", 429, "more than 16 listeners to one call")
 INTERNAL_ERROR = _refused("internal_error", 500, "a fault of ours; the log names its place")
 TOO_MANY_SOCKETS = _refused("too_many_sockets", 503, "more streams than twice the calls allowed, and 20")
-DRAINING = _refused("draining", 503, "a new stream while the server shuts down")
+DRAINING = _refused(
+    "draining", 503, "a new stream, or a text that would begin a conversation, while the server shuts down"
+)
 
 SPOKEN_NOT_READY = Rule(
     "spoken_not_ready", Outcome.REFUSED, "a call before the models are loaded: a spoken apology", 200
@@ -137,16 +154,18 @@ TRUST_RULES: Mapping[str, Rule] = {
 
 RULES = (
     *TRUST_RULES.values(),
-    *(BAD_FORM, BAD_REQUEST, BAD_ORDER, BAD_ASSISTANT, UNKNOWN_ASSISTANT, ONE_WORKER_ONLY),
-    *(NOT_FOUND, NO_RECORDING, WRONG_METHOD, SLOW_BODY, ALREADY_ENDED, NOT_RECORDED),
+    *(BAD_FORM, BAD_REQUEST, BAD_ORDER, NO_RESULT, BAD_ASSISTANT, UNKNOWN_ASSISTANT, ONE_WORKER_ONLY),
+    *(NOT_FOUND, NO_RECORDING, NO_TOOL_WAITS, WRONG_METHOD, SLOW_BODY, ALREADY_ENDED, NOT_RECORDED, NO_LINE),
     *(
         BODY_TOO_LARGE,
         WRONG_CONTENT_TYPE,
         NO_JSON,
         BAD_UPGRADE,
         TOO_MANY_LISTENERS,
+        TOO_MANY_TEXTS,
         INTERNAL_ERROR,
         TOO_MANY_SOCKETS,
+        NO_SESSION,
         DRAINING,
     ),
     *(WORKER_SECRET_REQUIRED, OWNER_GONE, OWNER_SILENT, OWNER_UNKNOWN, WORKER_LEFT_OUT),

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from offhook.pipeline.conversation import Conversation
+from offhook.pipeline.correspondence import WrittenTurn
 from offhook.pipeline.ports import CallControl, Line
+from offhook.pipeline.text_session import TextSession
 
 from .call_log import CallLog
 
@@ -36,6 +38,9 @@ class LiveCall(Protocol):
 
     def take_text(self, text: str) -> None:
         """The caller wrote this beside the call; it is to be answered like what they say."""
+
+    def write(self, turn: WrittenTurn) -> None:
+        """The caller wrote this beside the call, and wants the answer in writing."""
 
     def transfer(self, number: str, *, last_words: str = "") -> None:
         """Say the last words, if any, and hand the call to `number` (E.164)."""
@@ -67,7 +72,12 @@ class CallFactory(Protocol):
     ) -> LiveCall:
         """Make the conversation of one call; None means the default assistant.
 
-        It `resumes` what a process that is gone held of it.
+        It `resumes` what a process that is gone held of it, or what was written before.
 
         Raises Refused when there is no such assistant, ConfigError when it cannot be used.
         """
+
+    def create_text_session(
+        self, *, session_id: str, assistant: str | None, variables: Mapping[str, str], log: CallLog
+    ) -> TextSession:
+        """Make a conversation in writing; raises as `create` does."""

@@ -239,6 +239,7 @@ class MediaSession:
     def _create(self, entry: CallEntry, passed: Passed) -> None:
         if self._make_line is None:
             raise RuntimeError("a session needs its socket before it is sent messages")
+        written = self._state.texts.get(passed.session) if passed.resumes is None else None
 
         def store(outcome: Mapping[str, Any]) -> None:
             entry.outcome = outcome
@@ -246,12 +247,12 @@ class MediaSession:
         try:
             self._call = self._state.factory.create(
                 call_sid=entry.call_sid,
-                assistant=passed.assistant,
+                assistant=passed.assistant if written is None else passed.assistant or written.assistant,
                 variables=passed.variables,
                 line=self._make_line(),
                 log=entry.log,
                 control=TwilioCallControl(entry.call_sid, store, self._state.rest, self._state.after_address),
-                resumes=passed.resumes,
+                resumes=passed.resumes if written is None else written.session.conversation(),
             )
         except Refused as refused:
             self._spoil(entry, rules.ASSISTANT_REFUSED, str(refused.__cause__ or refused))
@@ -259,6 +260,8 @@ class MediaSession:
             self._spoil(entry, rules.ASSISTANT_UNUSABLE, str(error))
         else:
             entry.tell = self._tell
+            if written is not None:
+                self._state.texts.became_call(written, entry.call_sid)
             self._decide()
 
     # ------------------------------------------------------------------- end

@@ -88,13 +88,7 @@ class CallEntry:
             "started_at": self.started_at,
             "outcome": None if self.outcome is None else dict(self.outcome),
         }
-        if with_events:
-            record["events"] = [
-                {"type": event.type, "at_ms": event.at_ms, "data": dict(event.data)}
-                for event in self.log.events
-            ]
-            record["events_dropped"] = self.log.dropped
-        return record
+        return record | self.log.record() if with_events else record
 
 
 class CallRegistry:

@@ -20,7 +20,9 @@ from . import (
     control_api,
     forwarding,
     health,
+    late_results_api,
     media_endpoint,
+    messages_api,
     metrics,
     recording_api,
     webhooks,
@@ -77,8 +79,8 @@ def create_app(
     middlewares = [error_answers(), forwarding.private_requests()]
     app = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT_BYTES)
     app[STATE] = state
-    controls = (control_api, recording_api)
-    for part in (webhooks, media_endpoint, assistant_endpoint, *controls, health, metrics, forwarding):
+    of_calls = (control_api, messages_api, recording_api, late_results_api)
+    for part in (webhooks, media_endpoint, assistant_endpoint, *of_calls, health, metrics, forwarding):
         app.add_routes(part.routes())
     app.on_startup.append(_start)
     app.on_cleanup.append(_stop)
@@ -169,6 +171,7 @@ class Server:
         except (OSError, StoreUnavailable):
             await self._runner.cleanup()
             raise
+        self.state.late_results.origin = self.state.policy.public_url or f"http://127.0.0.1:{bound}"
         _log.info("server.listening", host=host, port=bound)
         return bound
 
@@ -192,6 +195,7 @@ class Server:
         with suppress(TimeoutError):
             async with asyncio.timeout(FOLLOW_UP_S):
                 await self.state.registry.wait_followed_up(FOLLOW_UP_S)
+        await self.state.texts.close()
         await self._runner.cleanup()
         if self.state.place is not None:
             with suppress(StoreUnavailable):

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from offhook.config.settings import Settings
 from offhook.pipeline.clock import Clock
+from offhook.pipeline.providers.web.late_results import LateResults
 
 from .assistant_request import AssistantRequests
 from .call_store import CallStore, MemoryStore, StoreUnavailable
@@ -28,6 +29,7 @@ from .recording.recorder import Recorder
 from .registry import CallRegistry
 from .rules import Rule
 from .stream_token import StreamTokens, derive_key
+from .text_sessions import TextSessions
 from .trust import TrustPolicy, trust_policy
 from .twilio.rest import SdkRest, TwilioRest
 from .worker_place import WorkerPlace
@@ -47,6 +49,7 @@ class ServerState:
     policy: TrustPolicy
     callers: CallerLimits
     posted: PostedAssistants
+    texts: TextSessions
     wall_time: Callable[[], float]
     """Unix seconds."""
     registry: CallRegistry
@@ -61,6 +64,8 @@ class ServerState:
     counters: Counter[str] = field(default_factory=Counter)
     assistant_requests: AssistantRequests | None = None
     """Asks which assistant is to take a call; None: nobody is asked."""
+    late_results: LateResults = field(default_factory=LateResults)
+    """Results of tools that their servers give later."""
     posts: Counter[str] = field(default_factory=Counter)
     """What became of the messages that are posted of calls."""
     sockets: set[MediaSocket] = field(default_factory=set)
@@ -100,6 +105,7 @@ class ServerState:
             key = derive_key(None if token is None else token.get_secret_value())
         return cls(
             posted=posted or PostedAssistants(clock),
+            texts=TextSessions(factory, clock, wall_time),
             callers=CallerLimits(
                 settings.blocked_callers,
                 settings.allowed_callers,

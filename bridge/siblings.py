@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["SiblingGone", "SiblingSilent", "Unreachable", "answers_of_siblings", "forward", "order"]
+__all__ = [
+    "ANSWER_WITHIN_S",
+    "SiblingGone",
+    "SiblingSilent",
+    "Unreachable",
+    "answers_of_siblings",
+    "forward",
+    "order",
+]
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -48,13 +56,16 @@ class SiblingSilent(Unreachable):
     """It did not begin to answer in its time."""
 
 
-async def forward(request: web.Request, address: str) -> web.StreamResponse:
+async def forward(
+    request: web.Request, address: str, within_s: float = ANSWER_WITHIN_S
+) -> web.StreamResponse:
     """Pass a request on to the worker at `address`, and its answer back, piece by piece.
 
-    Its body must have been read. Raises Unreachable as long as nothing was answered.
+    The worker has `within_s` to begin it. The request's body must have been read. Raises Unreachable as
+    long as nothing was answered.
     """
     body = await request.read()
-    async with _asked(request, address, ANSWER_WITHIN_S, body) as answer:
+    async with _asked(request, address, within_s, body) as answer:
         response = web.StreamResponse(status=answer.status, headers=_end_to_end(answer.headers))
         response.content_length = answer.content_length
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "ASSISTANT_PARAMETER",
     "RESUMES_PARAMETER",
+    "SESSION_PARAMETER",
     "TOKEN_PARAMETER",
     "GateClosed",
     "Passed",
@@ -32,6 +33,7 @@ from .stream_token import Ticket, TokenFault
 
 TOKEN_PARAMETER = "token"  # noqa: S105  the name of a parameter
 ASSISTANT_PARAMETER = "assistant"
+SESSION_PARAMETER = "session"
 RESUMES_PARAMETER = "resumes"
 """Set where the stream goes on with a call whose worker is gone; counts with a token only."""
 
@@ -58,6 +60,8 @@ class Passed:
     variables: Mapping[str, str]
     resumes: Conversation | None = None
     """What a worker that is gone held of the call."""
+    session: str = ""
+    """The conversation in writing that the call goes on with, if there is one of that name."""
 
 
 async def pass_gate(state: ServerState, started: Started, assistant: str | None = None) -> Passed:
@@ -69,6 +73,7 @@ async def pass_gate(state: ServerState, started: Started, assistant: str | None 
     too many, so the stream is refused then.
     """
     variables = dict(started.parameters)
+    session = variables.pop(SESSION_PARAMETER, "")
     token = variables.pop(TOKEN_PARAMETER, None)
     resumes = bool(variables.pop(RESUMES_PARAMETER, ""))
     named = variables.pop(ASSISTANT_PARAMETER, None) or None
@@ -90,7 +95,7 @@ async def pass_gate(state: ServerState, started: Started, assistant: str | None 
         before = await _kept(state, claim.call_sid) if resumes and ticket is not None else None
     except StoreUnavailable:
         raise GateClosed(STORE_UNAVAILABLE) from None
-    return Passed(claim, replaces, assistant, variables, before)
+    return Passed(claim, replaces, assistant, variables, before, session or started.call_sid)
 
 
 async def _kept(state: ServerState, call_sid: str) -> Conversation | None:

@@ -26,7 +26,7 @@ from .forwarding import passed_on
 from .http_rules import refuse
 from .rules import Rule
 from .server_state import STATE, ServerState
-from .stream_gate import ASSISTANT_PARAMETER, RESUMES_PARAMETER, TOKEN_PARAMETER
+from .stream_gate import ASSISTANT_PARAMETER, RESUMES_PARAMETER, SESSION_PARAMETER, TOKEN_PARAMETER
 from .trust import Audience, stream_origin
 from .twilio import twiml
 
@@ -137,6 +137,7 @@ def _connect(
 ) -> web.Response:
     """Open a stream for the call, also to go on with it where a worker that is gone left it."""
     stream, pages = _addresses(request, state)
+    session = request.query.get("session", "")
     return _xml(
         twiml.connect_stream(
             f"{stream}/media",
@@ -145,6 +146,7 @@ def _connect(
                 TOKEN_PARAMETER: state.tokens.mint(form["CallSid"]),
                 ASSISTANT_PARAMETER: assistant,
                 RESUMES_PARAMETER: "1" if resumes else "",
+                SESSION_PARAMETER: session if _CALL_SID.fullmatch(session) else "",
                 "from": _parameter(form.get("From", "")),
                 "to": _parameter(form.get("To", "")),
             },

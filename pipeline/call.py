@@ -12,7 +12,7 @@ __all__ = ["Call", "Engines"]
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,7 @@ from offhook.config.errors import AllProvidersFailed, ProviderError
 
 from .clock import Clock, Timer
 from .conversation import Conversation
+from .correspondence import Correspondence, WrittenAnswer, WrittenTurn
 from .ear import Ear
 from .echo import ExpectedEcho
 from .endpointing import Endpointing
@@ -31,6 +32,7 @@ from .evidence import (
     Action,
     Activity,
     AgentWants,
+    CallerReads,
     CloseWanted,
     CommitInterruption,
     Decided,
@@ -54,10 +56,11 @@ from .expectations import Expectations
 from .journal import CallJournal
 from .line_up import LineUp
 from .log_fields import failure_fields
+from .messages import ToolRequest
 from .model_failover import FailoverModel
 from .pacing import PacingWheel
 from .ports import CallControl, EventSink, LanguageModel, Line, Transcriber, Voice, VoiceActivity, Workers
-from .replies import Replies
+from .replies import WRITTEN, Replies
 from .shared_conversion import Conversions
 from .stock_phrases import StockPhrases
 from .tools import Executor
@@ -120,10 +123,11 @@ class Call:
         self._journal = CallJournal(events, clock)
         echo = ExpectedEcho()
         self._voice = FailoverVoice(engines.voices, engines.stock, clock, self._journal.note)
+        model = FailoverModel(engines.models, clock, self._journal.note)
         self._replies = Replies(
             assistant=assistant,
             variables=variables if resumes is None else {**variables, **resumes.variables},
-            model=FailoverModel(engines.models, clock, self._journal.note),
+            model=model,
             voice=self._voice,
             workers=engines.workers,
             web_tools=engines.web_tools,
@@ -136,6 +140,17 @@ class Call:
             journal=self._journal,
             spawn=self._spawn,
             feed=self.feed,
+        )
+        self._correspondence = Correspondence(
+            model=model,
+            tools=self._replies.tools,
+            history=self._replies.history,
+            variables=self._replies.variables,
+            apology=lambda: self._replies.filled(assistant.apology),
+            clock=clock,
+            journal=self._journal,
+            spawn=self._spawn,
+            settled=self._was_written,
         )
         self._turns = TurnTaking(
             assistant.turn_taking,
@@ -217,6 +232,14 @@ class Call:
         """The caller wrote this: it is a turn of theirs, and answered, as soon as nobody speaks."""
         self.feed(TextSent(text))
 
+    def write(self, turn: WrittenTurn) -> None:
+        """The caller wrote this, and wants the answer in writing."""
+        if self._closed:
+            turn.answered(WrittenAnswer("", ok=False, why="over"))
+        else:
+            self._correspondence.take(turn)
+            self.feed(CallerReads())
+
     def say(self, text: str) -> None:
         """Say this at the next free moment."""
         self.feed(AgentWants(Say(text, "operator")))
@@ -256,7 +279,9 @@ class Call:
     def _begin(self) -> None:
         assistant, before = self._assistant, self._resumes
         first, interruptible = assistant.first_message, assistant.first_message_interruptible
-        if before is not None:
+        if before is not None and before.written:
+            self._journal.note("call.follows-text", messages=len(before.messages))
+        elif before is not None:
             self._journal.note("call.resumed", messages=len(before.messages))
             first, interruptible = assistant.resumed_message, True
         greeting = Say(first, "greeting", interruptible=interruptible)
@@ -268,6 +293,7 @@ class Call:
             self._replies.tools.recall(before.answers_due())
             if before.unanswered:
                 self.feed(TextSent(before.unanswered))
+        self._correspondence.begin()
         self._drain()
 
     def _close(self) -> None:
@@ -275,12 +301,21 @@ class Call:
         self._closed = True
         self._end_reason = self._end_reason or "cancelled"
         self._replies.close()
+        self._correspondence.close()
         self._ear.close()
         if self._timer is not None:
             self._timer.cancel()
         for task in list(self._tasks):
             task.cancel()
         self._journal.end(self._end_reason, self._figures())
+
+    def _was_written(self, turn: WrittenTurn, answer: str, requests: Sequence[ToolRequest]) -> None:
+        self._replies.drop()  # what was prepared does not know of it
+        self.feed(CallerReads())
+        if turn.aloud and answer:
+            self.feed(AgentWants(Say(answer, WRITTEN)))
+        if (close := self._replies.closers.wanted(requests, spoke=turn.aloud and bool(answer))) is not None:
+            self.feed(close)
 
     def _outcome(self) -> dict[str, Any]:
         if number := self._taken_over_by():

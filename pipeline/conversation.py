@@ -38,6 +38,8 @@ class Conversation:
     variables: Mapping[str, str] = field(default_factory=dict)
     fallback_number: str = ""
     """Who takes the call when it cannot go on (E.164); or empty."""
+    written: bool = False
+    """It was held in writing so far: whoever comes on the line is greeted."""
 
     def answers_due(self) -> Iterator[ToolAnswered]:
         """Yield what the caller is to be told of tools: their answers, or that nobody knows them."""
@@ -65,6 +67,7 @@ class Conversation:
             "unanswered": self.unanswered,
             "variables": dict(self.variables),
             "fallback_number": self.fallback_number,
+            "written": self.written,
         }
 
     @classmethod
@@ -77,6 +80,7 @@ class Conversation:
                 unanswered=msgspec.convert(plain["unanswered"], str),
                 variables=msgspec.convert(plain["variables"], dict[str, str]),
                 fallback_number=msgspec.convert(plain["fallback_number"], str),
+                written=msgspec.convert(plain["written"], bool),
             )
         except (KeyError, TypeError, msgspec.ValidationError) as error:
             raise ValueError(f"no conversation: {error}") from error

@@ -13,6 +13,7 @@ __all__ = [
     "AgentBusy",
     "AgentSpoke",
     "AgentWants",
+    "CallerReads",
     "CallerTurn",
     "CloseWanted",
     "CommitInterruption",
@@ -120,6 +121,11 @@ class TextSent:
     """The caller wrote something beside the call; it is a turn as soon as nobody speaks."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallerReads:
+    """The caller writes or reads beside the call: they are there, though they say nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +284,7 @@ Evidence = (
     | CloseWanted
     | LineClosed
     | AgentWants
+    | CallerReads
     | AgentBusy
 )
 

@@ -8,7 +8,7 @@ before a clause of it was heard.
 
 from __future__ import annotations
 
-__all__ = ["Replies"]
+__all__ = ["WRITTEN", "Replies"]
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
@@ -52,6 +52,9 @@ from .speaker import Speaker
 from .tool_news import ANSWER, FILLER, ToolNews
 from .tools import Executor
 
+WRITTEN = "written"
+"""Purpose of an answer that was given in writing, and is read out."""
+
 
 class Spawn(Protocol):
     """Starts a task that the call owns; `reply` is the one that is lost if it fails."""
@@ -86,9 +89,10 @@ class Replies:
         """`resumes` is the conversation so far, of a call that another process held."""
         self._assistant = assistant
         self._model, self._voice = model, voice
-        self._variables = dict(variables)
+        self.variables: dict[str, str] = dict(variables)
+        """Fill the texts of the assistant's; tools add to them."""
         self._journal, self._spawn, self._feed = journal, spawn, feed
-        self._closers = ClosingTools(assistant.tools)
+        self.closers = ClosingTools(assistant.tools)
         self.history = History(
             self.filled(assistant.instructions), () if resumes is None else resumes.messages
         )
@@ -96,7 +100,7 @@ class Replies:
         self.keys = PhoneKeys(clock, feed)
         self.tools = ToolNews(
             executors_for(assistant.tools, workers, web_tools, self.keys),
-            closers=self._closers,
+            closers=self.closers,
             clock=clock,
             journal=journal,
             history=self.history,
@@ -105,7 +109,7 @@ class Replies:
             learn=self._learn,
             answer_came=self._answer_came,
             call_id=call_id,
-            variables=self._variables,
+            variables=self.variables,
             calls_per_turn=assistant.max_tool_calls_per_turn,
         )
         self._present: Reply | None = None
@@ -117,7 +121,7 @@ class Replies:
 
     def filled(self, text: str) -> str:
         """The text with the call's variables in it."""
-        return fill(text, self._variables).text
+        return fill(text, self.variables).text
 
     def conversation(self) -> Conversation:
         """Give what another process would need to go on: nothing is asked of a tool twice, and none is lost.
@@ -138,7 +142,7 @@ class Replies:
             tuple(messages),
             tuple(untold),
             unanswered,
-            dict(self._variables),
+            dict(self.variables),
             self._assistant.fallback_number or "",
         )
 
@@ -218,9 +222,9 @@ class Replies:
             voice=self._voice,
             speaker=reply.rehearsal or self.speaker,
             specs=self.tools.specs,
-            variables=dict(self._variables),
+            variables=dict(self.variables),
             ask_tool=self.tools.ask,
-            failed_text=lambda answers: render(self.tools.failed_text(answers), {}, self._variables).text,
+            failed_text=lambda answers: render(self.tools.failed_text(answers), {}, self.variables).text,
             reached=partial(self._journal.reach, number=reply.number),
             apology=self.filled(self._assistant.apology),
             protect=partial(self._protect, reply),
@@ -233,7 +237,7 @@ class Replies:
         finally:
             self._voice.reply_over(reply.number)
         await reply.released()
-        if (close := self._closers.wanted(reply.tool_requests, spoke=spoke)) is not None:
+        if (close := self.closers.wanted(reply.tool_requests, spoke=spoke)) is not None:
             self._feed(close)
         if spoke:
             self._owes_answer &= isinstance(origin, Say) and origin.purpose in (FILLER, "silence-prompt")
@@ -294,7 +298,9 @@ class Replies:
         later, beside = self.tools.settle(told=told, begun=reply.begun)
         prelude = [m for m in reply.prelude if not (isinstance(m, ToolAnswered) and m.request_id in later)]
         said, behind = reply.exchange(heard.text, interrupted=interrupted, beside=beside)
-        self.history.settle(prelude, said, behind)
+        if not (isinstance(self._origin, Say) and self._origin.purpose == WRITTEN):
+            # What was written stands there already, and was read whatever was heard of it.
+            self.history.settle(prelude, said, behind)
         self._journal.reply_ended(heard, interrupted)
         self._feed(AgentSpoke(heard.text))
         if isinstance(self._origin, Say) and self._origin.purpose == KEYS:
@@ -303,7 +309,7 @@ class Replies:
     def _learn(self, context: Mapping[str, str]) -> None:
         """A tool's context joins the call's variables."""
         self.drop()  # it was made without this
-        self._variables.update((str(name), str(value)) for name, value in context.items())
+        self.variables.update((str(name), str(value)) for name, value in context.items())
         self.history.instruct(self.filled(self._assistant.instructions))
 
     def _answer_came(self) -> None:

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 __all__ = ["ANSWER", "FILLER", "ToolNews"]
 
+import asyncio
 import json
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,6 +95,8 @@ class ToolNews:
         self._taken: list[_Untold] = []
         """With the reply that is being made or played."""
         self._told_with_it: list[ToolAnswered] = []
+        self._carried: dict[str, asyncio.Future[Answer]] = {}
+        """Requests whose answers are waited for in writing."""
 
     @property
     def specs(self) -> tuple[ToolSpec, ...]:
@@ -124,6 +127,23 @@ class ToolNews:
         if not answer.pending and not answer.failed:
             self._tell_with_the_reply(answer)
         return answer
+
+    async def carry_out(self, request: ToolRequest, *, turn: int) -> tuple[ToolAnswered, str]:
+        """Wait for the answer to what was asked for in writing, and what is to be given as it stands.
+
+        Within the tool's own deadline, and those of the tools before it on the same resource.
+        """
+        if request.name in self._closers:
+            return self._closers.answer(request), ""
+        told = self._carried[request.id] = asyncio.get_running_loop().create_future()
+        try:
+            answer = self._toolbox.request(request, turn)
+            if not answer.pending:
+                return answer, ""
+            given = await told
+        finally:
+            del self._carried[request.id]
+        return ToolAnswered(request.id, request.name, given.text, failed=not given.ok), given.fallback
 
     def known_for(self, origin: Origin) -> tuple[ToolAnswered, ...]:
         """The answers that a reply would tell if it were begun now."""
@@ -185,8 +205,10 @@ class ToolNews:
         self._journal.note("function-call", id=request.id, name=tool.name, arguments=arguments)
         self._feed(AgentBusy(True))
 
-    def tool_slow(self, text: str) -> None:
-        """A tool takes long: say so, if nobody is speaking."""
+    def tool_slow(self, text: str, requests: Sequence[ToolRequest]) -> None:
+        """A tool takes long: say so, if nobody is speaking, and somebody waits to hear of it."""
+        if all(request.id in self._carried for request in requests):
+            return
         self._feed(AgentWants(Say(text, FILLER, only_now=True)))
 
     def tool_answered(self, answer: Answer) -> None:
@@ -203,8 +225,16 @@ class ToolNews:
             self._learn(answer.context)
         stale_at = answer.asked_at + answer.tool.stale_after_s
         self._feed(AgentBusy(self.running))
-        self._wait_again(_Untold(message, stale_at, answer.fallback) for message in answer.messages())
-        self._answer_came()
+        spoken = [it for it in answer.messages() if not self._is_carried(it, answer)]
+        if spoken:
+            self._wait_again(_Untold(message, stale_at, answer.fallback) for message in spoken)
+            self._answer_came()
+
+    def _is_carried(self, message: ToolAnswered, answer: Answer) -> bool:
+        told = self._carried.get(message.request_id)
+        if told is not None and not told.done():
+            told.set_result(answer)
+        return told is not None
 
     # ---------------------------------------------------------------- details
 

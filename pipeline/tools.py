@@ -60,8 +60,8 @@ class ToolboxListener(Protocol):
     def tool_started(self, request: ToolRequest, tool: Tool) -> None:
         """An execution was taken on."""
 
-    def tool_slow(self, text: str) -> None:
-        """It still runs, and this is to be said at this time."""
+    def tool_slow(self, text: str, requests: Sequence[ToolRequest]) -> None:
+        """What these asked for still runs, and this is to be said at this time."""
 
     def tool_answered(self, answer: Answer) -> None:
         """An answer is there, after the model was told "pending"."""
@@ -231,7 +231,10 @@ class Toolbox:
         if resource:
             self._last_on[resource] = execution.over
         execution.messages = [
-            self._clock.call_at(now + stage.after_ms / 1000, partial(self._listener.tool_slow, stage.text))
+            self._clock.call_at(
+                now + stage.after_ms / 1000,
+                partial(self._listener.tool_slow, stage.text, execution.requests),
+            )
             for stage in tool.stages
         ]
         self._spawn(f"tool {tool.name}", self._run(execution, execute, resource))

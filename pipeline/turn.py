@@ -42,6 +42,7 @@ from .evidence import (
     AgentBusy,
     AgentSpoke,
     AgentWants,
+    CallerReads,
     CallerTurn,
     CloseWanted,
     CommitInterruption,
@@ -232,6 +233,8 @@ class TurnTaking:
                 self._on_digit(digit)
             case TextSent(text):
                 self._on_text(text)
+            case CallerReads():
+                self._quiet_since, self._prompts_given = self._now, 0
             case KeysWanted(wanted):
                 self._keys_wanted = wanted
             case AgentWants(origin):

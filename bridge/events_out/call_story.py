@@ -10,6 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from offhook.pipeline.ports import CallEvent
+from offhook.pipeline.replies import WRITTEN
 
 from ..call_totals import latencies_of, stages_of
 from ..nearest_rank import nearest_rank
@@ -53,6 +54,8 @@ class CallStory:
         self._recorded = Recorded()
         self._records = False
         """The recording goes on."""
+        self._read_out: int | None = None
+        """The reply whose words were written before."""
         self._sounding: int | None = None
         """The reply that is heard now."""
 
@@ -72,6 +75,12 @@ class CallStory:
                 )
             case "turn.ended":
                 yield self._said(told, Line("user", str(data["text"]), event.at_ms))
+            case "message.received":
+                yield self._said(told, Line("user", str(data["text"]), event.at_ms, by="text"))
+            case "message.answered":
+                yield self._said(told, Line("assistant", str(data["text"]), event.at_ms, by="text"))
+            case "reply.started" if data.get("purpose") == WRITTEN:
+                self._read_out = data["reply"]
             case "playout.first-frame":
                 self._sounding = data["reply"]
                 yield SpeechUpdate(**told, role="assistant", status="started")
@@ -112,7 +121,8 @@ class CallStory:
         generated = self._generated.pop(reply, None)
         if heard or generated:
             yield TranscriptUpdate(**told, role="assistant", transcript_type="final", transcript=heard)
-            yield self._said(told, Line("assistant", heard, event.at_ms, generated))
+            if reply != self._read_out:
+                yield self._said(told, Line("assistant", heard, event.at_ms, generated))
 
     def _keep_tool(self, number: str, use: ToolUse) -> None:
         if len(self._tools) < LINES_KEPT:

@@ -98,6 +98,8 @@ class Line(msgspec.Struct, frozen=True, rename="camel"):
     """Since the stream began."""
     generated: str | None = None
     """Of a reply that was cut, all its words."""
+    by: Literal["voice", "text"] = "voice"
+    """Said, or written beside the call."""
 
 
 class ConversationUpdate(_Told, frozen=True, tag_field="type", tag="conversation-update", kw_only=True):

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from offhook.config.assistant import Assistant
 from offhook.pipeline.call import Call
 from offhook.pipeline.conversation import Conversation
+from offhook.pipeline.correspondence import WrittenTurn
 from offhook.pipeline.evidence import AgentWants, Say
 from offhook.pipeline.ports import Line
 
@@ -113,6 +114,10 @@ class RecordedCall:
     def take_text(self, text: str) -> None:
         """The caller wrote this beside the call."""
         self._call.take_text(text)
+
+    def write(self, turn: WrittenTurn) -> None:
+        """The caller wrote this, and wants the answer in writing."""
+        self._call.write(turn)
 
     def transfer(self, number: str, *, last_words: str = "") -> None:
         """Say the last words, if any, and hand the call over."""

@@ -90,6 +90,7 @@ class ProbedCall:
         self.line_closed = call.line_closed
         self.hang_up = call.hang_up
         self.say, self.take_text, self.transfer = call.say, call.take_text, call.transfer
+        self.write = call.write
         self.conversation, self.run = call.conversation, call.run
 
     def audio(self, payload: bytes, timestamp_ms: int) -> None:
@@ -134,6 +135,7 @@ class ProbedFactory:
         self._factory = factory
         self._figures = figures
         self._vendors = vendors
+        self.create_text_session = factory.create_text_session
         self.logs: list[CallLog] = []
         self.call = 0
         """The number of the call that is made."""

@@ -209,7 +209,8 @@ async def test_a_live_call_takes_orders(path: str, body: dict[str, str], order: 
     [
         ("messages", b"{", "truncated"),
         ("messages", b'{"text": ""}', "$.text"),
-        ("messages", b'{"text": "x", "answer": "text"}', "answer"),
+        ("messages", b'{"text": "x", "answer": "post"}', "$.answer"),
+        ("messages", b'{"text": "x", "answer": "text", "variables": {"a": 1}}', "$.variables"),
         ("say", b'{"text": 1}', "$.text"),
         ("say", b"[]", "Expected `object`"),
         ("transfer", b'{"number": "0800 reverse"}', "$.number"),

@@ -67,7 +67,7 @@ def routes_of(server: Server) -> list[tuple[str, str]]:
     for route in server.app.router.routes():
         if route.resource is not None and route.method != "HEAD":
             path = route.resource.canonical
-            for name in ("call_sid", "stream", "assistant"):
+            for name in ("call_sid", "stream", "assistant", "token"):
                 path = path.replace("{" + name + "}", "CA1")
             found.add((route.method, path))
     return sorted(found)

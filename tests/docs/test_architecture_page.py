@@ -15,6 +15,7 @@ from offhook.bridge import (
     pool_workers,
     registry,
     sqlite_store,
+    text_sessions,
 )
 from offhook.bridge.recording import recorder
 from offhook.bridge.twilio import call_control
@@ -22,6 +23,7 @@ from offhook.config.tool import Tool
 from offhook.config.turn_taking import TurnTaking as TurnTakingSettings
 from offhook.pipeline import (
     call,
+    correspondence,
     ear,
     history,
     listening,
@@ -72,6 +74,8 @@ LIMITS = [
     ("windows for voice activity, a call", f"{silero._BACKLOG // BYTES_PER_S} s"),
     ("jobs for a model's process", f"{job_desk.JOBS_LIMIT}, each {job_desk.QUEUE_LIMIT_S:g} s"),
     ("a job in a model's process", f"{model_process._JOB_LIMIT_S:g} s"),
+    ("texts that are to be answered in writing, a call", f"{correspondence.WAITING_LIMIT}"),
+    ("conversations in writing", f"{text_sessions.SESSION_LIMIT}, half an hour without a text"),
     ("tools that run at once, a call", f"{tools.MAX_RUNNING}"),
     (
         "connections of tools, to allowed hosts and to others",

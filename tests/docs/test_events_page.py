@@ -13,6 +13,7 @@ import pytest
 from call_rig import CallRig, assistant_from, running_call
 from fake_engines import InlineWorkers, ScriptedModel, says
 from recording_rig import recorded_assistant, recorded_call
+from written_rig import Post, text_session
 
 from offhook.bridge.registry import CallEntry
 from offhook.config.errors import ToolError
@@ -191,6 +192,18 @@ async def resumed_call() -> Sequence[CallEvent]:
         return rig.log.events
 
 
+async def written_talk() -> Sequence[CallEvent]:
+    """A conversation in writing that becomes a call."""
+    async with text_session(says("Hello.")) as (held, log):
+        post = Post()
+        held.write(post.turn("Hi."))
+        await post.came()
+    async with running_call(resumes=held.conversation()) as rig:
+        rig.call.write(post.turn("Hi again.", aloud=True))
+        await rig.agent_starts()
+        return [*log.events, *rig.log.events]
+
+
 async def kept_call(folder: Path) -> Sequence[CallEvent]:
     """A call that is recorded, but for a part and for its end."""
     async with recorded_call(folder, recorded_assistant(first_message="Hello.")) as rig:
@@ -208,6 +221,7 @@ async def events(tmp_path: Path) -> Sequence[CallEvent]:
         *(busy_call(), silent_call(), hesitant_call(), deaf_call(), backed_call()),
         kept_call(tmp_path),
         resumed_call(),
+        written_talk(),
     )
     return [event for call in calls for event in await call]
 

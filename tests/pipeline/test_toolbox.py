@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -59,7 +59,7 @@ class Bench:
     def tool_started(self, request: ToolRequest, tool: Tool) -> None:
         pass
 
-    def tool_slow(self, text: str) -> None:
+    def tool_slow(self, text: str, requests: Sequence[ToolRequest]) -> None:
         self.slow.append(text)
 
     def tool_answered(self, answer: Answer) -> None:

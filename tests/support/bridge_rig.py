@@ -5,16 +5,23 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from call_rig import assistant_from
+from fake_engines import Answerer, ScriptedModel, WritingParts
 
 from offhook.bridge.call_log import CallLog
 from offhook.config.errors import ConfigError, ConfigProblem, Refused
 from offhook.config.settings import Settings
 from offhook.pipeline.clock import LoopClock
 from offhook.pipeline.conversation import Conversation
+from offhook.pipeline.correspondence import WrittenAnswer, WrittenTurn
+from offhook.pipeline.line_up import alone
+from offhook.pipeline.messages import CallerSaid, ModelDelta, ModelRequest, TextDelta
 from offhook.pipeline.ports import CallControl, CallEvent, Line
+from offhook.pipeline.text_session import TextSession
 
 ACCOUNT_SID = "AC" + "0" * 32
 CALL_SID = "CA" + "1" * 32
@@ -153,6 +160,7 @@ class EchoCall:
         self.finished = False
         self.stubborn = False
         """Does not end by itself."""
+        self.answers_texts = True
         self.error_in_run: Exception | None = None
         self.error_in_audio: Exception | None = None
 
@@ -196,6 +204,12 @@ class EchoCall:
         """Remember."""
         self.told.append(("text", text))
 
+    def write(self, turn: WrittenTurn) -> None:
+        """Answer by what was written."""
+        self.told.append(("aloud" if turn.aloud else "written", turn.text))
+        if self.answers_texts:
+            turn.answered(WrittenAnswer(f"You wrote: {turn.text}"))
+
     def transfer(self, number: str, *, last_words: str = "") -> None:
         """Hand over."""
         self.told.append(("transfer", f"{number} {last_words}".strip()))
@@ -218,6 +232,12 @@ class EchoCall:
             self.finished = True
 
 
+def gives_back(request: ModelRequest) -> Sequence[ModelDelta | float]:
+    """A model that says how many texts there were, and gives the last one back."""
+    texts = [message.text for message in request.messages if isinstance(message, CallerSaid)]
+    return [0.2, TextDelta(f"{len(texts)}: {texts[-1]}")]
+
+
 @dataclass
 class EchoFactory:
     """Makes echo calls; the assistants "nobody" and "broken" give the errors of a real factory."""
@@ -226,6 +246,8 @@ class EchoFactory:
     calls: list[EchoCall] = field(default_factory=list)
     asked: list[tuple[str, str | None, dict[str, str]]] = field(default_factory=list)
     prepare: Callable[[EchoCall], None] = lambda call: None
+    thinks: Answerer = gives_back
+    """Answers the texts of conversations in writing."""
 
     def create(
         self,
@@ -239,13 +261,30 @@ class EchoFactory:
         resumes: Conversation | None = None,
     ) -> EchoCall:
         """Make a call."""
-        self.asked.append((call_sid, assistant, dict(variables)))
-        if assistant == "nobody":
-            raise Refused("unknown_assistant", 404)
-        if assistant == "broken":
-            raise ConfigError([ConfigProblem("broken.yaml", "name", "is not set.")])
+        self._ask(call_sid, assistant, variables)
         call = EchoCall(line, log, control)
         call.resumes = resumes
         self.prepare(call)
         self.calls.append(call)
         return call
+
+    def create_text_session(
+        self, *, session_id: str, assistant: str | None, variables: Mapping[str, str], log: CallLog
+    ) -> TextSession:
+        """Make a conversation in writing, with a model that gives the words back."""
+        self._ask(session_id, assistant, variables)
+        return TextSession(
+            assistant=assistant_from(),
+            variables=variables,
+            engines=WritingParts(alone(ScriptedModel(self.thinks), loop_clock())),
+            events=log,
+            clock=loop_clock(),
+            session_id=session_id,
+        )
+
+    def _ask(self, call_sid: str, assistant: str | None, variables: Mapping[str, str]) -> None:
+        self.asked.append((call_sid, assistant, dict(variables)))
+        if assistant == "nobody":
+            raise Refused("unknown_assistant", 404)
+        if assistant == "broken":
+            raise ConfigError([ConfigProblem("broken.yaml", "name", "is not set.")])

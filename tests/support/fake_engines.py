@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from offhook.codecs.audio_format import MULAW_8K
 from offhook.config.errors import ProviderError
 from offhook.pipeline.clock import Clock
+from offhook.pipeline.line_up import LineUp
 from offhook.pipeline.messages import ModelDelta, ModelRequest, TextDelta
-from offhook.pipeline.ports import SpokenAudio, Transcript, VoiceWindow, WordTiming
+from offhook.pipeline.ports import LanguageModel, SpokenAudio, Transcript, VoiceWindow, WordTiming
 from offhook.pipeline.shared_voice import SharedVoiceStream
+from offhook.pipeline.tools import Executor
 
 BYTES_PER_S = 8000
 WINDOW_BYTES = 256
@@ -275,6 +277,15 @@ class InlineWorkers:
 
     async def in_process(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return function(*args, **kwargs)
+
+
+@dataclass(frozen=True)
+class WritingParts:
+    """What a conversation in writing works with."""
+
+    models: LineUp[LanguageModel]
+    workers: InlineWorkers = field(default_factory=InlineWorkers)
+    web_tools: Mapping[str, Executor] = field(default_factory=dict)
 
 
 def says(*texts: str) -> Answerer:

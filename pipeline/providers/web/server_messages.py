@@ -34,8 +34,12 @@ def tool_calls_message(
     sent_at_ms: int,
     *,
     older_form: bool = False,
+    result_url: str = "",
 ) -> bytes:
-    """Write the JSON that is posted for one execution of a tool; the older form is `function-call`."""
+    """Write the JSON that is posted for one execution of a tool; the older form is `function-call`.
+
+    At `result_url` the server may give the result later.
+    """
     call = {
         "id": run.key,
         "type": "function",
@@ -58,6 +62,7 @@ def tool_calls_message(
         },
         "assistant": {"name": assistant},
         "variables": dict(run.variables),
+        **({"resultUrl": result_url} if result_url else {}),
         **asked,
     }
     return javascript_json({"message": message})

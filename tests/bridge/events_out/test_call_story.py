@@ -82,8 +82,26 @@ def test_of_a_reply_that_was_cut_both_texts_are_told() -> None:
         "content": "We are open",
         "atMs": 700,
         "generated": "We are open until six.",
+        "by": "voice",
     }
     assert report["transcript"] == "User: When are you open?\nAI: We are open"
+
+
+def test_what_was_written_is_told_once_also_where_it_was_read_out() -> None:
+    messages = told(
+        ("message.received", 100, {"message": 1, "text": "It is 4711."}),
+        ("message.answered", 300, {"message": 1, "text": "Noted.", "ok": True, "ms": 200}),
+        ("reply.started", 310, {"reply": 4, "purpose": "written"}),
+        ("playout.first-frame", 400, {"reply": 4}),
+        ("reply.ended", 900, {"reply": 4, "heard_text": "Noted.", "interrupted": False}),
+        ENDED,
+    )
+    assert [m["type"] for m in messages[:2]] == ["conversation-update"] * 2
+    assert [m["transcript"] for m in messages if m["type"] == "transcript"] == ["Noted."]
+    assert [(line["role"], line["content"], line["by"]) for line in messages[-1]["messages"]] == [
+        ("user", "It is 4711.", "text"),
+        ("assistant", "Noted.", "text"),
+    ]
 
 
 def test_the_report_has_the_tools_and_both_latencies() -> None:
