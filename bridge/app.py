@@ -132,6 +132,7 @@ async def serving(
             is_ready=lambda: room.ready,
             posted=posted,
             announce=announce,
+            expect=room.expect_call,
             recorder=recorder,
         )
         server = Server(

@@ -46,8 +46,10 @@ class ConversationFactory:
         posted: PostedAssistants | None = None,
         announce: Announce | None = None,
         recorder: Recorder | None = None,
+        expect: Callable[[Assistant, Mapping[str, str]], None] | None = None,
     ) -> None:
-        """An assistant that was posted counts before a file's; `announce` is told of calls in advance.
+        """An assistant that was posted counts before a file's; `announce` is told of calls in advance,
+        and `expect` that one is about to come, with its variables.
 
         Without a `recorder` an assistant whose calls are to be recorded cannot be used.
         """
@@ -56,7 +58,7 @@ class ConversationFactory:
         self._engines = engines
         self._is_ready = is_ready
         self._posted = posted or PostedAssistants(clock)
-        self._announce, self._recorder = announce, recorder
+        self._announce, self._recorder, self._expect = announce, recorder, expect
         self._wheel, self._conversions = PacingWheel(clock), Conversions()
         self._served: dict[str | None, Assistant] = {}
 
@@ -126,6 +128,23 @@ class ConversationFactory:
             clock=self._clock,
             session_id=session_id,
         )
+
+    def expect(self, *, assistant: str | None, variables: Mapping[str, str]) -> None:
+        """A call is about to come: begin what its first seconds need. Never waits, and never raises."""
+        chosen = self._known(assistant)
+        if chosen is not None and self._expect is not None:
+            self._expect(chosen, variables)
+
+    def fallback_number(self, assistant: str | None) -> str:
+        """Who takes a call of this assistant's that cannot be held (E.164); empty: nobody."""
+        chosen = self._known(assistant)
+        return "" if chosen is None else chosen.fallback_number or ""
+
+    def _known(self, name: str | None) -> Assistant | None:
+        try:
+            return self._posted.find(name) or self._newest(name)
+        except (ConfigError, Refused):
+            return self._served.get(name)
 
     def _prepared(self, name: str | None) -> tuple[Assistant, Engines]:
         posted = self._posted.find(name)

@@ -12,15 +12,18 @@ __all__ = ["Catalogue", "EngineRoom"]
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, Protocol
+
+import structlog
 
 from offhook.config.assistant import Assistant, ModelChoice, TranscriberChoice, VoiceChoice
 from offhook.config.errors import ConfigError, ConfigProblem, ProviderError, Refused
 from offhook.config.vendors import Account
 from offhook.pipeline.call import Engines
 from offhook.pipeline.clock import Clock
+from offhook.pipeline.log_fields import failure_fields
 from offhook.pipeline.ports import LanguageModel, Transcriber, Voice, VoiceActivity, Workers
 from offhook.pipeline.providers import catalogue as everything
 from offhook.pipeline.providers.catalogue import Built, Making, candidate_name
@@ -31,6 +34,12 @@ from offhook.pipeline.stock_phrases import StockPhrases
 
 from .served_assistant import ServedAssistant, Stage
 from .shared_engine import SharedEngine
+
+EXPECTED_LIMIT = 64
+"""Calls that are prepared at a time; one more prepares itself when it is there."""
+EXPECTED_WITHIN_S = 10.0
+
+log = structlog.get_logger(__name__)
 
 Build = Callable[[], Built[Any]]
 
@@ -89,6 +98,7 @@ class EngineRoom:
         self._names: Counter[str] = Counter()
         self._assistants: dict[int, ServedAssistant] = {}
         self._closing: set[asyncio.Task[None]] = set()
+        self._expecting: set[asyncio.Task[None]] = set()
         self._stock = StockPhrases()
         self._web, self._late = WebClient(), late_results
         self._closed = False
@@ -135,10 +145,31 @@ class EngineRoom:
         self._close_what_nobody_needs()
         return engines
 
+    def expect_call(self, assistant: Assistant, variables: Mapping[str, str]) -> None:
+        """A call of this assistant is about to come: begin what its first seconds need; never waits."""
+        served = self._assistants.get(id(assistant))
+        if self._closed or served is None or not served.ready or len(self._expecting) >= EXPECTED_LIMIT:
+            return
+        task = asyncio.create_task(self._await_call(served, variables), name="expected call")
+        self._expecting.add(task)
+        task.add_done_callback(self._expecting.discard)
+
+    async def _await_call(self, served: ServedAssistant, variables: Mapping[str, str]) -> None:
+        try:
+            async with asyncio.timeout(EXPECTED_WITHIN_S):
+                await served.await_call(variables, self._stock)
+        except TimeoutError:
+            """The call makes what it needs by itself."""
+        except Exception as error:
+            log.error("call.not-expected", **failure_fields(error, log_words=False))
+
     async def close(self) -> None:
         """Stop every engine, also those that are being started, and close the connections of the tools."""
         self._closed = True
         warming = [served.warming for served in self._assistants.values() if served.warming is not None]
+        for task in self._expecting:
+            task.cancel()
+        await asyncio.gather(*self._expecting, return_exceptions=True)
         await self._let_go(warming, (self._listening, *self._shelf.values()))
         await asyncio.gather(self._web.close(), *self._closing)
 

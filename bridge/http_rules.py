@@ -108,6 +108,12 @@ SPOKEN_OVERLOADED = Rule(
 SPOKEN_BAD_ASSISTANT = Rule(
     "spoken_bad_assistant", Outcome.REFUSED, "`?assistant=` is no name of one: a spoken apology", 200
 )
+SPOKEN_FAILED = Rule(
+    "spoken_failed",
+    Outcome.REFUSED,
+    "a call whose assistant could not be used, or failed: a spoken apology",
+    200,
+)
 WORKER_LEFT_OUT = Rule(
     "worker_left_out", Outcome.NOTED, "a list or figures of all workers, of which one did not answer in 1 s"
 )
@@ -169,7 +175,7 @@ RULES = (
         DRAINING,
     ),
     *(WORKER_SECRET_REQUIRED, OWNER_GONE, OWNER_SILENT, OWNER_UNKNOWN, WORKER_LEFT_OUT),
-    *(SPOKEN_NOT_READY, SPOKEN_AT_CAPACITY, SPOKEN_OVERLOADED, SPOKEN_BAD_ASSISTANT),
+    *(SPOKEN_NOT_READY, SPOKEN_AT_CAPACITY, SPOKEN_OVERLOADED, SPOKEN_BAD_ASSISTANT, SPOKEN_FAILED),
     *(CALLER_BLOCKED, CALLER_TOO_OFTEN, DAY_BUDGET_SPENT, NOT_CHOSEN, NOT_TAKEN_OVER, RESUMED, NOT_RESUMED),
     STREAM_ERROR,
 )

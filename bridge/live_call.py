@@ -77,6 +77,12 @@ class CallFactory(Protocol):
         Raises Refused when there is no such assistant, ConfigError when it cannot be used.
         """
 
+    def expect(self, *, assistant: str | None, variables: Mapping[str, str]) -> None:
+        """A call is about to come: begin what its first seconds need. Never waits, and never raises."""
+
+    def fallback_number(self, assistant: str | None) -> str:
+        """Who takes a call of this assistant's that cannot be held (E.164); empty: nobody."""
+
     def create_text_session(
         self, *, session_id: str, assistant: str | None, variables: Mapping[str, str], log: CallLog
     ) -> TextSession:

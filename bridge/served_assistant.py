@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["ServedAssistant", "Stage", "stock_phrases"]
+__all__ = ["ServedAssistant", "Stage", "first_words", "stock_phrases"]
 
 import asyncio
 import math
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 from weakref import WeakSet
 
@@ -14,11 +15,12 @@ import structlog
 
 from offhook.config.assistant import Assistant
 from offhook.config.errors import ProviderError
+from offhook.config.templates import fill
 from offhook.pipeline.call import Engines
 from offhook.pipeline.clock import Clock
 from offhook.pipeline.line_up import Candidate, LineUp
 from offhook.pipeline.log_fields import failure_fields
-from offhook.pipeline.ports import Voice
+from offhook.pipeline.ports import Connecting, Voice
 from offhook.pipeline.segmenter import clauses_of
 from offhook.pipeline.stock_phrases import StockPhrases
 from offhook.pipeline.tools import Executor
@@ -114,9 +116,34 @@ class ServedAssistant:
             else:
                 self._phrases_due[voice.name] = math.inf
 
+    async def await_call(self, variables: Mapping[str, str], stock: StockPhrases) -> None:
+        """Do what the first seconds of a call need: its own first words, and the model's connection.
+
+        What fails here is done again when the call needs it.
+        """
+        voice, texts = self.voices.line_up[0], first_words(self.assistant, variables)
+        models = [model.engine for model in self.models.line_up[:1] if isinstance(model.engine, Connecting)]
+
+        async def speak() -> None:
+            with suppress(ProviderError):
+                for text in texts:
+                    await stock.prepare(voice.name, voice.engine, text, lasting=False)
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(speak())
+            for model in models:
+                group.create_task(model.connect())
+
     def _mute_voices(self) -> list[Candidate[Voice]]:
         now = self._clock.now()
         return [voice for voice in self.voices.line_up if self._phrases_due.get(voice.name, now) <= now]
+
+
+def first_words(assistant: Assistant, variables: Mapping[str, str]) -> list[str]:
+    """Clauses that a call begins with, and no other call does: they hold its variables."""
+    texts = [assistant.recording.consent_line] if assistant.recording.enabled else []
+    texts.append(assistant.first_message)
+    return [clause for text in texts if "{{" in text for clause in clauses_of(fill(text, variables).text)]
 
 
 def stock_phrases(assistant: Assistant) -> list[str]:

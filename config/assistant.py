@@ -120,7 +120,7 @@ class Assistant(Section):
     server: Server | None = None
     """Where calls of `server` tools and events of calls are posted to."""
     fallback_number: PhoneNumber | None = None
-    """Where the caller is put through when the assistant cannot go on (E.164)."""
+    """Where the caller is put through when the assistant cannot go on, or not take the call (E.164)."""
     goodbye: str = "Goodbye."
     """The last words before the assistant ends a call."""
     goodbye_interruptible: bool = True

@@ -29,7 +29,7 @@ __all__ = [
 import enum
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar, runtime_checkable
 
 from offhook.codecs.audio_format import AudioFormat
 
@@ -142,6 +142,14 @@ class Transcriber(Protocol):
 
 
 # ------------------------------------------------------------------- thinking
+
+
+@runtime_checkable
+class Connecting(Protocol):
+    """An engine whose connection is made for the next call, and lasts for a while."""
+
+    async def connect(self) -> None:
+        """Open it if it may be closed by now; what goes wrong shows when it is used."""
 
 
 class LanguageModel(Protocol):

@@ -78,6 +78,11 @@ class FailoverVoice:
                 yield piece
             return
         clause, attempts = _Clause(text), Counter[int]()
+        async with aclosing(self._followed(clause)) as made:
+            async for piece in made:
+                yield piece
+        if clause.said:
+            return
         while clause.rest:
             candidate = self._standing.present
             attempts[id(candidate)] += 1
@@ -116,6 +121,17 @@ class FailoverVoice:
                 await self._opened.wait()
 
     # --------------------------------------------------------------- details
+
+    async def _followed(self, clause: _Clause) -> AsyncGenerator[SpokenAudio, None]:
+        """What is being made in advance by this very voice; where it breaks off the rest is still to say."""
+        making = self._stock.follow(self._standing.present.name, clause.text)
+        try:
+            async with aclosing(each_within(making, PIECE_S, STAGE, "no audio")) as pieces:
+                async for piece in pieces:
+                    yield clause.take(piece)
+            clause.said = not clause.untouched
+        except ProviderError:
+            clause.broke_off()
 
     def _stream(self, candidate: Candidate[Voice]) -> VoiceStream:
         stream = self._streams.get(id(candidate))
@@ -185,6 +201,8 @@ class _Clause:
         """What stands before was said."""
         self._from_s = self._given_s = 0.0
         """Where the present voice began, and up to where there is audio, in seconds of the clause's."""
+        self.said = False
+        """It was said to its end."""
         self._words: list[WordTiming] = []
         """Of the present voice, in the clause's own counting."""
 

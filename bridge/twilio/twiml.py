@@ -67,9 +67,14 @@ def hangup() -> str:
     return _document(response)
 
 
-def dial(number: str, *, action: str | None = None) -> str:
-    """Connect the caller with `number` (E.164), who has 20 s to answer; then ask `action` what to do next."""
+def dial(number: str, *, action: str | None = None, first_words: str = "") -> str:
+    """Connect the caller with `number` (E.164), who has 20 s to answer; then ask `action` what to do next.
+
+    The `first_words`, if any, are said before in Twilio's own voice.
+    """
     response = Element("Response")
+    if first_words:
+        SubElement(response, "Say").text = first_words
     attributes = {"answerOnBridge": "true", "timeout": str(RING_S)}
     if action is not None:
         attributes |= {"action": action, "method": "POST"}

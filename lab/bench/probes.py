@@ -136,6 +136,7 @@ class ProbedFactory:
         self._figures = figures
         self._vendors = vendors
         self.create_text_session = factory.create_text_session
+        self.expect, self.fallback_number = factory.expect, factory.fallback_number
         self.logs: list[CallLog] = []
         self.call = 0
         """The number of the call that is made."""

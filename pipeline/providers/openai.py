@@ -62,6 +62,8 @@ class OpenAIModel:
     def __init__(self, choice: ModelChoice, account: Account) -> None:
         self._choice, self._account = choice, account
         self._client: AsyncOpenAI | None = None
+        self._used_at_s = 0.0
+        """When a connection was last used, by the loop's clock."""
         self._reading: set[asyncio.Task[None]] = set()
         self.first_token_s = choice.first_token_ms / 1000
         """A caller waits no longer for the first piece of an answer."""
@@ -77,7 +79,15 @@ class OpenAIModel:
             self._client = await asyncio.to_thread(self._make_client)
         except ImportError as error:
             raise ProviderError(STAGE, "its SDK cannot be imported") from error
+        self._used_at_s = asyncio.get_running_loop().time()
         await self._prewarm(self._client)
+
+    async def connect(self) -> None:
+        """Open a connection if none can be open any more."""
+        now_s = asyncio.get_running_loop().time()
+        if self._client is not None and now_s - self._used_at_s > KEEP_ALIVE_S:
+            self._used_at_s = now_s
+            await self._prewarm(self._client)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -95,6 +105,7 @@ class OpenAIModel:
         """
         if self._client is None:
             raise ProviderError(STAGE, "it was not started")
+        self._used_at_s = asyncio.get_running_loop().time()
         asked = (it.tool_requests for it in request.messages if isinstance(it, AgentSaid))
         reader = ChatReader({tool.id for requests in asked for tool in requests})
         try:

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 from bridge_rig import loop_clock
-from call_rig import assistant_from
+from call_rig import assistant_from, running_call
 from fake_catalogue import FakeCatalogue
-from fake_engines import InlineWorkers
+from fake_engines import InlineWorkers, ScriptedModel, says
 from web_rig import RUN
 
-from offhook.bridge.engine_room import EngineRoom
+from offhook.bridge.engine_room import EXPECTED_LIMIT, EngineRoom
 from offhook.bridge.pool_workers import PoolWorkers
 from offhook.bridge.shared_engine import RETRY_S, START_WITHIN_S
 from offhook.config.assistant import Assistant
@@ -92,6 +92,71 @@ def names(engines: Engines) -> list[list[str]]:
     return [
         [each.name for each in line_up] for line_up in (engines.transcribers, engines.models, engines.voices)
     ]
+
+
+# ------------------------------------------------------------------ expected calls
+
+GREETED = {**BACKED, "first_message": "Hello {{from}}. How can I help?"}
+
+
+async def test_the_first_words_of_a_call_that_is_about_to_come_are_made_meanwhile() -> None:
+    async with engine_room() as rig:
+        assistant = await rig.warm(**GREETED)
+        rig.room.expect_call(assistant, {"from": "+15550100"})
+        await asyncio.sleep(1)
+        stock = rig.room.engines(assistant).stock
+        assert stock.get("elevenlabs anna", "Hello +15550100.")
+        assert stock.get("embedded heart", "Hello +15550100.") is None, "only the voice that will speak"
+
+
+async def test_a_call_takes_up_the_greeting_that_is_being_made_and_says_it_once() -> None:
+    async with engine_room() as rig:
+        assistant = await rig.warm(**{**GREETED, "transcriber": {}, "model": {"intents": []}})
+        voice = next(voice for voice, made in rig.catalogue.behind.items() if made.name == "elevenlabs anna")
+        rig.catalogue.speaking_s["elevenlabs anna"] = 0.8
+        rig.room.expect_call(assistant, {"from": "+15550100"})
+        await asyncio.sleep(0.5)
+        engines = rig.room.engines(assistant)
+        began_s = asyncio.get_running_loop().time()
+        async with running_call(assistant, engines=engines) as call:
+            heard_s = await call.agent_starts()
+        assert heard_s - began_s == pytest.approx(0.8 + 0.05 - 0.5, abs=0.05)
+        assert voice.spoken.count("Hello +15550100.") == 1
+
+
+async def test_a_voice_that_fails_in_advance_is_asked_again_by_the_call() -> None:
+    async with engine_room() as rig:
+        assistant = await rig.warm(**GREETED)
+        rig.catalogue.mute.add("elevenlabs anna")
+        rig.room.expect_call(assistant, {"from": "+15550100"})
+        await asyncio.sleep(1)
+        assert rig.room.engines(assistant).stock.get("elevenlabs anna", "Hello +15550100.") is None
+
+
+async def test_a_model_is_asked_to_connect_before_the_call_is_there() -> None:
+    class ConnectingModel(ScriptedModel):
+        connected = 0
+
+        async def connect(self) -> None:
+            self.connected += 1
+
+    made = ConnectingModel(says("All right."))
+    async with engine_room() as rig:
+        rig.catalogue.models["openai gpt"] = made
+        assistant = await rig.warm(**BACKED)
+        rig.room.expect_call(assistant, {})
+        await asyncio.sleep(0.1)
+    assert made.connected == 1
+
+
+async def test_an_expected_call_waits_for_nobody_and_ends_with_the_room() -> None:
+    async with engine_room() as rig:
+        rig.room.expect_call(assistant_from(**GREETED), {"from": "+1"})  # its engines were never asked for
+        assistant = await rig.warm(**GREETED)
+        rig.catalogue.speaking_s["elevenlabs anna"] = 60
+        for number in range(EXPECTED_LIMIT + 10):
+            rig.room.expect_call(assistant, {"from": f"+{number}"})
+        await asyncio.sleep(1)
 
 
 # ------------------------------------------------------------------------ warming

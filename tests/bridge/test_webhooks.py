@@ -261,6 +261,80 @@ async def test_a_caller_who_is_not_wanted_costs_no_stream(
         assert house.factory.asked == []
 
 
+async def test_an_expected_call_is_told_of_before_its_stream_opens() -> None:
+    async with bridge() as house:
+        await house.twiml("/voice/inbound?assistant=sales")
+        assert house.factory.expected == [("sales", {"from": FORM["From"], "to": FORM["To"]})]
+
+
+@pytest.mark.parametrize("path", ["?assistant=..", "?session=chat-1"])
+async def test_nothing_is_prepared_for_a_call_that_is_not_taken_or_greeted_otherwise(path: str) -> None:
+    async with bridge() as house:
+        await house.twiml(f"/voice/inbound{path}")
+        assert house.factory.expected == []
+
+
+async def test_a_conversation_in_writing_is_named_to_the_stream() -> None:
+    async with bridge() as house:
+        for query, named in (("?session=chat-1", ["chat-1"]), ("?session=chat%201", []), ("", [])):
+            document = await house.twiml(f"/voice/inbound{query}")
+            told = [it.attrib["value"] for it in document.iter("Parameter") if it.attrib["name"] == "session"]
+            assert told == named
+
+
+# ------------------------------------------------------- nobody can talk to the caller
+
+
+@pytest.mark.parametrize("short", ["not ready", "draining", "full", "misconfigured"])
+async def test_whoever_cannot_be_served_hears_why_and_is_put_through(short: str) -> None:
+    async with bridge(max_calls=1) as house:
+        house.factory.fallbacks[None] = "+15550100777"
+        house.factory.ready = short != "not ready"
+        house.state.draining = short == "draining"
+        if short == "full":
+            house.live_call("CA" + "7" * 32)
+        path = "/voice/inbound?assistant=.." if short == "misconfigured" else "/voice/inbound"
+        document = await house.twiml(path)
+        assert verbs(document) == ["Say", "Dial"]
+        assert document[0].text is not None
+        assert document[0].text.startswith("Sorry, ")
+        assert document[0].text.endswith("put you through.")
+        assert document[1][0].text == "+15550100777"
+        assert document[1].attrib["action"].endswith("/voice/after")
+
+
+@pytest.mark.parametrize(
+    ("dialled", "expected"), [("completed", ["Hangup"]), ("no-answer", ["Say", "Hangup"])]
+)
+async def test_behind_such_an_apology_nobody_is_rung_twice(dialled: str, expected: list[str]) -> None:
+    async with bridge() as house:
+        house.factory.fallbacks[None] = "+15550100777"
+        form = {**FORM, "CallStatus": "in-progress", "DialCallStatus": dialled}
+        assert verbs(await house.twiml("/voice/after", form)) == expected
+        entry = house.live_call()
+        entry.outcome = {"status": "failed", "reason": "call_failed"}
+        house.state.registry.finish(entry)
+        assert verbs(await house.twiml("/voice/after", form)) == expected
+
+
+async def test_a_call_that_failed_is_put_through_to_its_assistants_number() -> None:
+    async with bridge() as house:
+        house.factory.fallbacks[None] = "+15550100777"
+        entry = house.live_call()
+        entry.outcome = {"status": "failed", "reason": "call_failed"}
+        house.state.registry.finish(entry)
+        assert verbs(await house.twiml("/voice/after")) == ["Say", "Dial"]
+        assert house.state.counters["spoken_failed"] == 1
+
+
+@pytest.mark.parametrize("fields", [{"calls_per_caller": 1}, {"calls_per_day": 1}])
+async def test_limits_ring_nobody_for_they_bound_what_calls_cost(fields: dict[str, Any]) -> None:
+    async with bridge(**fields) as house:
+        house.factory.fallbacks[None] = "+15550100777"
+        await house.twiml("/voice/inbound")
+        assert verbs(await house.twiml("/voice/inbound")) == ["Say", "Hangup"]
+
+
 # ------------------------------------------------------------------------ after
 
 

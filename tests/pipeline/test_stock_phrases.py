@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+
 import pytest
 from fake_engines import ScriptedVoice
 
 from offhook.config.errors import ProviderError
+from offhook.pipeline.ports import SpokenAudio
 from offhook.pipeline.stock_phrases import KEPT_BYTES, KEPT_TEXTS, StockPhrases
 
 
@@ -46,3 +50,67 @@ async def test_a_voice_that_fails_leaves_nothing_half_made() -> None:
     with pytest.raises(ProviderError):
         await stock.prepare("anna", voice, "One moment.")
     assert stock.get("anna", "One moment.") is None
+
+
+class SlowVoice(ScriptedVoice):
+    """Breaks off behind so many words, if it is told to; a word takes 0.1 s to be made."""
+
+    breaks_behind: int | None = None
+
+    async def speak(self, text: str) -> AsyncIterator[SpokenAudio]:
+        number = 0
+        async for piece in super().speak(text):
+            await asyncio.sleep(0.1)
+            if number == self.breaks_behind:
+                raise ProviderError("voice", "scripted failure")
+            number += 1
+            yield piece
+
+
+async def test_who_needs_a_phrase_while_it_is_made_gets_it_piece_by_piece() -> None:
+    stock, voice = StockPhrases(), SlowVoice()
+    making = asyncio.create_task(stock.prepare("anna", voice, "one two three four"))
+    await asyncio.sleep(0.2)
+    came: list[float] = []
+    begun_s = asyncio.get_running_loop().time()
+    audio = b""
+    async for piece in stock.follow("anna", "one two three four"):
+        audio += piece.audio
+        came.append(round(asyncio.get_running_loop().time() - begun_s, 2))
+    await making
+    kept = stock.get("anna", "one two three four")
+    assert kept is not None
+    assert audio == b"".join(piece.audio for piece in kept)
+    assert came[0] == 0.0, "what is there already is given at once"
+    assert came[-1] == pytest.approx(0.25, abs=0.02)
+    assert voice.spoken == ["one two three four"]
+
+
+async def test_nothing_is_followed_that_is_not_being_made() -> None:
+    stock = StockPhrases()
+    assert [piece async for piece in stock.follow("anna", "one")] == []
+
+
+async def test_who_follows_a_phrase_that_breaks_off_is_told() -> None:
+    stock, voice = StockPhrases(), SlowVoice()
+    voice.breaks_behind = 2
+    making = asyncio.create_task(stock.prepare("anna", voice, "one two three"))
+    await asyncio.sleep(0.1)
+    followed = stock.follow("anna", "one two three")
+    for _ in range(2):
+        await anext(followed)
+    with pytest.raises(ProviderError, match="broke off"):
+        await anext(followed)
+    assert isinstance((await asyncio.gather(making, return_exceptions=True))[0], ProviderError)
+
+
+async def test_first_words_of_calls_push_no_stock_phrase_out_and_stand_in_for_no_other_voice() -> None:
+    stock, voice = StockPhrases(), ScriptedVoice()
+    await stock.prepare("anna", voice, "Goodbye.")
+    for number in range(KEPT_TEXTS + 20):
+        await stock.prepare("anna", voice, f"Hello caller {number}", lasting=False)
+    assert stock.get("anna", "Goodbye.")
+    assert stock.get("anna", "Hello caller 0") is None
+    newest = f"Hello caller {KEPT_TEXTS + 19}"
+    assert stock.get("anna", newest)
+    assert stock.by_any(newest) is None

@@ -245,6 +245,8 @@ class EchoFactory:
     ready: bool = True
     calls: list[EchoCall] = field(default_factory=list)
     asked: list[tuple[str, str | None, dict[str, str]]] = field(default_factory=list)
+    expected: list[tuple[str | None, dict[str, str]]] = field(default_factory=list)
+    fallbacks: dict[str | None, str] = field(default_factory=dict)
     prepare: Callable[[EchoCall], None] = lambda call: None
     thinks: Answerer = gives_back
     """Answers the texts of conversations in writing."""
@@ -267,6 +269,14 @@ class EchoFactory:
         self.prepare(call)
         self.calls.append(call)
         return call
+
+    def expect(self, *, assistant: str | None, variables: Mapping[str, str]) -> None:
+        """Remember."""
+        self.expected.append((assistant, dict(variables)))
+
+    def fallback_number(self, assistant: str | None) -> str:
+        """As the test says."""
+        return self.fallbacks.get(assistant, "")
 
     def create_text_session(
         self, *, session_id: str, assistant: str | None, variables: Mapping[str, str], log: CallLog

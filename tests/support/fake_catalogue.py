@@ -60,6 +60,8 @@ class FakeCatalogue:
     def __init__(self) -> None:
         self.broken: dict[str, Exception] = {}
         """What cannot be started now, and why."""
+        self.models: dict[str, LanguageModel] = {}
+        """Those that a test brings, by name."""
         self.mute: set[str] = set()
         self.seconds: defaultdict[str, float] = defaultdict(lambda: 1.0)
         self.speaking_s: defaultdict[str, float] = defaultdict(lambda: 0.01)
@@ -87,7 +89,8 @@ class FakeCatalogue:
         if choice.provider == "embedded":
             self.built.remove(lifecycle)
             lifecycle.takes_jobs = True
-        return Built(ScriptedModel(says("All right.")), lifecycle)
+        made = self.models.get(candidate_name(choice), ScriptedModel(says("All right.")))
+        return Built(made, lifecycle)
 
     def voice(self, choice: VoiceChoice, language: str, making: Making) -> Built[Voice]:
         name = candidate_name(choice)
