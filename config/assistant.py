@@ -30,6 +30,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from .intents import Intent, Slot
 from .phone_numbers import PhoneNumber
+from .prices import Prices
 from .recording import Recording
 from .section import Section, in_order, known_provider
 from .server import Server
@@ -117,6 +118,8 @@ class Assistant(Section):
     """Whose turn it is, and when."""
     recording: Recording = Recording()
     """Whether calls are recorded."""
+    prices: Prices = Prices()
+    """What the operator pays."""
     server: Server | None = None
     """Where calls of `server` tools and events of calls are posted to."""
     fallback_number: PhoneNumber | None = None

@@ -65,6 +65,7 @@ from .shared_conversion import Conversions
 from .stock_phrases import StockPhrases
 from .tools import Executor
 from .turn import TurnTaking
+from .usage import Usage
 from .voice_failover import FailoverVoice
 
 log = structlog.get_logger(__name__)
@@ -122,8 +123,9 @@ class Call:
         self._clock = clock
         self._journal = CallJournal(events, clock)
         echo = ExpectedEcho()
-        self._voice = FailoverVoice(engines.voices, engines.stock, clock, self._journal.note)
-        model = FailoverModel(engines.models, clock, self._journal.note)
+        self._usage = Usage()
+        self._voice = FailoverVoice(engines.voices, engines.stock, clock, self._journal.note, self._usage)
+        model = FailoverModel(engines.models, clock, self._journal.note, self._usage)
         self._replies = Replies(
             assistant=assistant,
             variables=variables if resumes is None else {**variables, **resumes.variables},
@@ -348,6 +350,7 @@ class Call:
             "reconnects": self._ear.reconnects,
             "switches": self._ear.switches,
             "transfer_to": self._taken_over_by(),
+            "usage": self._usage.as_data(),
             "round_trip_ms": round(speaker.round_trip_s * 1000, 1),
         }
 

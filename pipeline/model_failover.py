@@ -32,6 +32,7 @@ from .messages import ModelDelta, ModelRequest, StartOver, TextDelta, ToolReques
 from .ports import LanguageModel
 from .provider_trouble import as_provider_error
 from .segmenter import Segmenter
+from .usage import Usage
 
 STAGE = "model"
 FIRST_PIECE_S = 2.5
@@ -56,8 +57,16 @@ _RANDOM = random.Random()
 class FailoverModel:
     """A `LanguageModel` that stands in for those of a line-up."""
 
-    def __init__(self, models: LineUp[LanguageModel], clock: Clock, note: Callable[..., Any]) -> None:
+    def __init__(
+        self,
+        models: LineUp[LanguageModel],
+        clock: Clock,
+        note: Callable[..., Any],
+        usage: Usage | None = None,
+    ) -> None:
+        """What is asked and answered is counted in `usage`."""
         self._clock, self._note = clock, note
+        self._usage = usage or Usage()
         self._standing = Standing(STAGE, models, note)
 
     async def respond(self, request: ModelRequest) -> AsyncGenerator[ModelDelta, None]:
@@ -68,13 +77,14 @@ class FailoverModel:
         begun_s, attempts = self._clock.now(), Counter[int]()
         self._standing.fresh()
         while True:
-            race = _Race(self._standing, request, self._clock, self._note)
+            race = _Race(self._standing, request, self._clock, self._note, self._usage)
             said = _Said()
             attempts[id(race.candidate)] += 1
             try:
                 async with aclosing(race.deltas()) as deltas:
                     async for delta in deltas:
                         said.take(delta)
+                        self._usage.answered(delta)
                         yield delta
                 self._standing.worked(race.candidate)
                 return
@@ -170,13 +180,19 @@ class _Race:
         request: ModelRequest,
         clock: Clock,
         note: Callable[..., Any],
+        usage: Usage,
     ) -> None:
         self._standing, self._request, self._clock, self._note = standing, request, clock, note
+        self._usage = usage
         self.candidate = standing.present
         """Whose answer it is, or who failed last."""
-        self._attempts = [_Attempt(self.candidate, request, clock)]
+        self._attempts = [self._asked(self.candidate)]
         self.given_up: set[int] = set()
         """Who failed beside the one whose failure it is."""
+
+    def _asked(self, candidate: Candidate[LanguageModel]) -> _Attempt:
+        self._usage.asked(self._request)
+        return _Attempt(candidate, self._request, self._clock)
 
     async def deltas(self) -> AsyncGenerator[ModelDelta, None]:
         """Yield the pieces of the answer that began first. Raises ProviderError."""
@@ -247,7 +263,7 @@ class _Race:
         if candidate is None:
             return []
         self._note("model.hedged", **{"from": self.candidate.name, "to": candidate.name})
-        self._attempts.append(_Attempt(candidate, self._request, self._clock))
+        self._attempts.append(self._asked(candidate))
         return [self._attempts[-1]]
 
     def _lost(self, attempt: _Attempt, error: ProviderError, *, alone: bool) -> ProviderError:

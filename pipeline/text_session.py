@@ -27,6 +27,7 @@ from .phone_keys import PhoneKeys
 from .ports import EventSink, LanguageModel, Workers
 from .tool_news import ToolNews
 from .tools import Executor
+from .usage import Usage
 
 
 class WritingEngines(Protocol):
@@ -63,6 +64,7 @@ class TextSession:
     ) -> None:
         self._assistant, self._engines = assistant, engines
         self._variables = dict(variables)
+        self._usage = Usage()
         self._journal = CallJournal(events, clock)
         self._history = History(self._filled(assistant.instructions))
         tools = [tool for tool in assistant.tools if tool.kind not in BUILT_IN_TOOLS]
@@ -82,7 +84,7 @@ class TextSession:
         )
         self._tools = toolbox
         self._correspondence = Correspondence(
-            model=FailoverModel(engines.models, clock, self._journal.note),
+            model=FailoverModel(engines.models, clock, self._journal.note, self._usage),
             tools=toolbox,
             history=self._history,
             variables=self._variables,
@@ -131,7 +133,7 @@ class TextSession:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-            self._journal.note("session.ended", reason=self._end_reason)
+            self._journal.note("session.ended", reason=self._end_reason, usage=self._usage.as_data())
 
     def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name=name)

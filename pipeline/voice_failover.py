@@ -35,6 +35,7 @@ from .log_fields import failure_fields
 from .ports import SpokenAudio, Voice, VoiceStream, WordTiming
 from .provider_trouble import as_provider_error, each_within
 from .stock_phrases import StockPhrases
+from .usage import Usage
 
 log = structlog.get_logger(__name__)
 
@@ -56,8 +57,15 @@ class FailoverVoice:
     """A `VoiceStream` over the streams of a line-up's voices; its audio is mu-law at 8 kHz."""
 
     def __init__(
-        self, voices: LineUp[Voice], stock: StockPhrases, clock: Clock, note: Callable[..., Any]
+        self,
+        voices: LineUp[Voice],
+        stock: StockPhrases,
+        clock: Clock,
+        note: Callable[..., Any],
+        usage: Usage | None = None,
     ) -> None:
+        """Text that a voice is asked to speak is counted in `usage`."""
+        self._usage = usage or Usage()
         self._clock, self._stock = clock, stock
         self._standing = Standing(STAGE, voices, note)
         self._streams: dict[int, VoiceStream] = {}
@@ -154,6 +162,7 @@ class FailoverVoice:
         self, candidate: Candidate[Voice], text: str, reply: int, pace: _Production
     ) -> AsyncGenerator[SpokenAudio, None]:
         """Have a candidate speak, in carrier bytes. Raises ProviderError."""
+        self._usage.voice_characters += len(text)
         convert = converter(candidate.engine.audio_format, MULAW_8K)
         limit_s = PIECE_S if len(self._standing.line_up) > 1 else ALONE_S
         try:

@@ -9,11 +9,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from offhook.config.prices import Prices
 from offhook.pipeline.ports import CallEvent
 from offhook.pipeline.replies import WRITTEN
 
 from ..call_totals import latencies_of, stages_of
 from ..nearest_rank import nearest_rank
+from .cost import cost_of
 from .messages import (
     CallFacts,
     ConversationUpdate,
@@ -43,9 +45,10 @@ _NO_ANSWER = "no answer in time"
 class CallStory:
     """Follows one call; `tell` takes its events in order."""
 
-    def __init__(self, call: CallFacts, started_ms: int) -> None:
-        """`started_ms` is the Unix time at which the call's log begins."""
+    def __init__(self, call: CallFacts, started_ms: int, prices: Prices | None = None) -> None:
+        """`started_ms` is the Unix time at which the call's log begins; `prices` are what things cost."""
         self._call, self._started_ms = call, started_ms
+        self._prices = prices or Prices()
         self._lines: list[Line] = []
         self._generated: dict[int, str] = {}
         """Of replies that were cut."""
@@ -147,8 +150,11 @@ class CallStory:
         if self._sounding is not None:
             yield SpeechUpdate(**told, role="assistant", status="stopped")
         yield StatusUpdate(**told, status="ended", ended_reason=reason)
+        cost = cost_of(self._prices, event.at_ms / 1000, event.data)
         yield EndOfCallReport(
             **told,
+            cost=cost.total,
+            cost_breakdown=cost,
             ended_reason=reason,
             started_at=self._started_ms,
             duration_seconds=event.at_ms / 1000,

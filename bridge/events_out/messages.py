@@ -10,6 +10,7 @@ __all__ = [
     "AssistantRequest",
     "CallFacts",
     "ConversationUpdate",
+    "CostBreakdown",
     "EndOfCallReport",
     "Envelope",
     "Hang",
@@ -148,6 +149,19 @@ class Recorded(msgspec.Struct, frozen=True, rename="camel"):
     seconds: float = 0.0
 
 
+class CostBreakdown(msgspec.Struct, frozen=True, rename="camel"):
+    """An estimate in the currency of the assistant's `prices`, and what it is made from."""
+
+    transport: float = 0.0
+    stt: float = 0.0
+    llm: float = 0.0
+    tts: float = 0.0
+    total: float = 0.0
+    llm_prompt_tokens: int = 0
+    llm_completion_tokens: int = 0
+    tts_characters: int = 0
+
+
 class EndOfCallReport(_Told, frozen=True, tag_field="type", tag="end-of-call-report", kw_only=True):
     """All that there is to tell of a call that is over."""
 
@@ -161,6 +175,9 @@ class EndOfCallReport(_Told, frozen=True, tag_field="type", tag="end-of-call-rep
     latency: Mapping[str, Latency]
     """`fromLastSound` and `fromEndOfTurn`, both to the answer's first frame, and each stage's own part."""
     recording: Recorded = Recorded()
+    cost: float = 0.0
+    """The total of the breakdown."""
+    cost_breakdown: CostBreakdown = CostBreakdown()
 
 
 class AssistantRequest(_Told, frozen=True, tag_field="type", tag="assistant-request", kw_only=True):

@@ -65,7 +65,7 @@ async def telling(
             Number(variables.get("from", "")),
             Number(variables.get("to", "")),
         )
-        story = CallStory(facts, round(wall_time() * 1000))
+        story = CallStory(facts, round(wall_time() * 1000), assistant.prices)
         log.also_tell(courier.follow(Receiver(server, call_sid), story))
 
     try:

@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 
 from offhook.bridge.events_out.call_story import CallStory
 from offhook.bridge.events_out.messages import CallFacts, Number, message_schema
+from offhook.config.prices import Prices
 from offhook.pipeline.ports import CallEvent
 
 CALL = CallFacts("CA1", "Shop", Number("+14155550101"), Number("+14155550102"))
@@ -20,9 +21,9 @@ STARTED_MS = 1_700_000_000_000
 SCHEMA = Draft202012Validator(message_schema())
 
 
-def told(*events: tuple[str, int, dict[str, Any]]) -> list[dict[str, Any]]:
+def told(*events: tuple[str, int, dict[str, Any]], prices: Prices | None = None) -> list[dict[str, Any]]:
     """Everything that these events give to tell, as the receiver reads it."""
-    story = CallStory(CALL, STARTED_MS)
+    story = CallStory(CALL, STARTED_MS, prices)
     messages = [message for event in events for message in story.tell(CallEvent(*event))]
     posted: list[dict[str, Any]] = json.loads(msgspec.json.encode(messages))
     for message in posted:
@@ -126,6 +127,38 @@ def test_the_report_has_the_tools_and_both_latencies() -> None:
     assert report["latency"]["fromLastSound"] == {"turns": 3, "p50": 800, "p95": 2000, "max": 2000}
     assert report["latency"]["fromEndOfTurn"]["p50"] == 300
     assert report["latency"]["endpointing"]["max"] == 500
+
+
+USAGE = {"model_requests": 4, "tokens_in": 10_000, "tokens_out": 500, "voice_characters": 1_200}
+COSTLY = ("call.ended", 61_000, {"reason": "x", "media_s": 60.0, "usage": USAGE})
+
+
+def test_the_report_estimates_the_cost_by_the_prices_of_the_file() -> None:
+    prices = Prices(
+        line_per_minute=0.01,
+        transcriber_per_minute=0.006,
+        model_per_million_tokens_in=0.4,
+        model_per_million_tokens_out=1.6,
+        voice_per_1000_characters=0.05,
+    )
+    report = told(COSTLY, prices=prices)[-1]
+    assert report["costBreakdown"] == {
+        "transport": 0.02,  # the second minute was begun
+        "stt": 0.006,
+        "llm": 0.0048,
+        "tts": 0.06,
+        "total": 0.0908,
+        "llmPromptTokens": 10_000,
+        "llmCompletionTokens": 500,
+        "ttsCharacters": 1_200,
+    }
+    assert report["cost"] == 0.0908
+
+
+def test_without_prices_the_report_has_what_was_used_and_no_cost() -> None:
+    report = told(COSTLY)[-1]
+    assert report["cost"] == report["costBreakdown"]["total"] == 0
+    assert report["costBreakdown"]["llmPromptTokens"] == 10_000
 
 
 def test_a_call_that_is_handed_over_tells_to_whom() -> None:
