@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .translation import Translation
+from .vendors import is_flux
 
 _NOT_HERE = "it has no counterpart here."
 _TWO_KEYS = "keys come from the environment."
@@ -43,6 +44,7 @@ LEFT_OUT_INSIDE: Mapping[str, Mapping[str, str]] = {
 }
 """Section -> field in it -> why it changes nothing here."""
 _LEAST_ENDPOINTING_MS = 100
+_FOR_FLUX = ("eotThreshold", "eagerEotThreshold", "eotTimeoutMs")
 _KEYPAD = {"name": "dialKeypad", "kind": "send_dtmf"}
 
 
@@ -102,6 +104,11 @@ def _take_transcriber(read: Translation) -> None:
             f"transcriber.endpointing of {endpointing} ms is raised to {_LEAST_ENDPOINTING_MS} ms, the least."
         )
         read.notices.append(told)
+    model = transcriber.get("model")
+    if not (isinstance(model, str) and is_flux(model)):
+        for key in [key for key in _FOR_FLUX if key in transcriber]:
+            del transcriber[key]
+            read.notices.append(f"transcriber.{key} is left out: only Deepgram's Flux models know it.")
     if transcriber.get("language") == "multi":
         del transcriber["language"]
         read.notices.append("transcriber.language `multi` is left out: an assistant speaks one language.")

@@ -56,6 +56,7 @@ _FIRST_MESSAGE_MODES = (
 _USUAL_LONGEST_MS = 3_000
 """`turn_taking.max_endpointing_ms`, where nothing else is written."""
 
+_OPTIONS = ("regexOptions", "assistantRegexOptions", "customerRegexOptions")
 _Convert = Callable[[Any], Any]
 
 
@@ -103,6 +104,9 @@ def _take_start(read: Translation) -> None:
     plan.open(inner)
     plan.put(f"{inner}.onNoPunctuationSeconds", "max_endpointing_ms", _milliseconds(500, 20_000))
     plan.put(f"{inner}.onNumberSeconds", "value_patience", _number_patience)
+    if options := ", ".join(sorted(set(_options_in_use(plan.value("customEndpointingRules"))))):
+        told = f"options of its patterns are left out ({options}): they ignore case, and match anywhere."
+        read.notices.append(f"startSpeakingPlan.customEndpointingRules: {told}")
     plan.put("customEndpointingRules", "patience", _patience_rules)
     plan.room_for_the_floor()
     plan.leave(f"{inner}.onPunctuationSeconds", "a whole sentence waits for endpointing_ms")
@@ -138,6 +142,10 @@ class _Plan:
         if isinstance(inner, dict):
             del self._left[key]
             self._left.update({f"{key}.{name}": value for name, value in inner.items()})
+
+    def value(self, key: str) -> Any:
+        """Look at one field."""
+        return self._left.get(key)
 
     def put(
         self, key: str, name: str, convert: _Convert = lambda value: value, *, unless: Any = None
@@ -218,6 +226,17 @@ def _patience_rules(rules: Any) -> Any:
     return [dict(_patience_fields(rule)) if isinstance(rule, dict) else rule for rule in rules]
 
 
+def _options_in_use(rules: Any) -> Iterator[str]:
+    """Yield those that a pattern would need to mean the same here, where it ignores case anyway."""
+    for rule in rules if isinstance(rules, list) else ():
+        for key in _OPTIONS if isinstance(rule, dict) else ():
+            options = rule.get(key)
+            for option in options if isinstance(options, list) else ():
+                enabled = isinstance(option, dict) and option.get("enabled", True)
+                if enabled and option.get("type") != "ignore-case":
+                    yield str(option.get("type"))
+
+
 def _patience_fields(rule: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Rename one rule's fields; the kind of a rule is told by the patterns that it has."""
     names = {"assistantRegex": "question", "customerRegex": "words"}
@@ -227,7 +246,7 @@ def _patience_fields(rule: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield ("question" if kind == "assistant" else "words"), value
         elif key == "timeoutSeconds":
             yield "wait_ms", _milliseconds(0, 20_000)(value)
-        elif key not in ("type", "regexOptions", "assistantRegexOptions", "customerRegexOptions"):
+        elif key not in ("type", *_OPTIONS):
             yield names.get(key, key), value
 
 

@@ -156,3 +156,33 @@ def test_a_file_that_is_written_tells_what_was_read_and_left_out(tmp_path: Path)
     assert "# hooks is left out: " in text
     assert "hush" not in text
     assert load_assistant(target, lambda name: "hush").first_message == "Hello."
+
+
+@pytest.mark.parametrize("key", ["eotThreshold", "eagerEotThreshold", "eotTimeoutMs"])
+def test_what_only_flux_knows_is_left_out_of_another_model_and_kept_for_flux(key: str) -> None:
+    value = 900 if key == "eotTimeoutMs" else 0.6
+    nova = read(transcriber={**BASE["transcriber"], key: value})
+    assert "only Deepgram's Flux models" in told(nova, f"transcriber.{key} is left out")
+    flux = read(transcriber={"provider": "deepgram", "model": "flux-general-en", key: value})
+    name = {"eotThreshold": "eot_threshold", "eotTimeoutMs": "eot_timeout_ms"}.get(key, "eager_eot_threshold")
+    assert getattr(flux.transcriber, name) == value
+
+
+@pytest.mark.parametrize(
+    ("options", "left"),
+    [
+        ([{"type": "ignore-case", "enabled": True}], ""),
+        ([{"type": "whole-string", "enabled": False}], ""),
+        (
+            [{"type": "whole-string", "enabled": True}, {"type": "multi-line", "enabled": True}],
+            "multi-line, whole",
+        ),
+        ("all", ""),
+    ],
+)
+def test_options_of_a_pattern_that_would_change_it_are_told(options: Any, left: str) -> None:
+    rule = {"type": "customer", "regex": "yes", "regexOptions": options, "timeoutSeconds": 2}
+    assistant = read(startSpeakingPlan={"customEndpointingRules": [rule]})
+    notices = [notice for notice in assistant.notices if "options of its patterns are left out" in notice]
+    assert len(notices) == bool(left)
+    assert left in "".join(notices)
