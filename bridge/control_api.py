@@ -65,7 +65,9 @@ def guarded(handler: Handler, *, forwarded_within_s: float = ANSWER_WITHIN_S) ->
 
 
 async def _list_calls(request: web.Request) -> web.StreamResponse:
-    calls = [entry.record() for entry in request.config_dict[STATE].registry.all()]
+    state = request.config_dict[STATE]
+    calls = [entry.record() for entry in state.registry.all()]
+    calls += [entry.record() for entry in state.texts.all()]
     if not is_private(request):
         for body in (await answers_of_siblings(request)).values():
             calls += msgspec.json.decode(body)["calls"]
@@ -77,7 +79,7 @@ async def _list_calls(request: web.Request) -> web.StreamResponse:
 async def _get_call(request: web.Request) -> web.StreamResponse:
     entry, text = call_entry(request), _text_entry(request)
     if text is not None:
-        return _json(text.record())
+        return _json(text.record(with_events=True))
     return refuse(request, http_rules.NOT_FOUND) if entry is None else _json(entry.record(with_events=True))
 
 

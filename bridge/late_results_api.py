@@ -23,7 +23,10 @@ def routes() -> list[web.RouteDef]:
 
 async def _take(request: web.Request) -> web.StreamResponse:
     state, call_sid = request.config_dict[STATE], request.match_info["call_sid"]
-    expected = state.late_results.find(call_sid, request.match_info["token"])
+    token = request.match_info["token"]
+    if not state.late_results.is_ours(call_sid, token):
+        return refuse(request, http_rules.NO_TOOL_WAITS)
+    expected = state.late_results.find(call_sid, token)
     if expected is None:
         elsewhere = await answered_by_owner(request, call_sid)
         return refuse(request, http_rules.NO_TOOL_WAITS) if elsewhere is None else elsewhere

@@ -171,6 +171,7 @@ class Server:
         except (OSError, StoreUnavailable):
             await self._runner.cleanup()
             raise
+        self.state.late_results.key = self.state.tokens.key_for(b"tool results")
         self.state.late_results.origin = self.state.policy.public_url or f"http://127.0.0.1:{bound}"
         _log.info("server.listening", host=host, port=bound)
         return bound

@@ -58,6 +58,10 @@ class StreamTokens:
         self._key = key
         self._wall_time = wall_time
 
+    def key_for(self, purpose: bytes) -> bytes:
+        """Derive the key of something else that processes with the same tokens agree on."""
+        return hmac.digest(self._key, b"offhook " + purpose, "sha256")
+
     def mint(self, call_sid: str) -> str:
         """A new token for one stream of this call."""
         expiry = int(self._wall_time()) + LIFETIME_S

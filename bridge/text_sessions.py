@@ -40,16 +40,16 @@ class TextEntry:
     task: asyncio.Task[None] | None = None
     idle: Timer | None = None
 
-    def record(self) -> dict[str, Any]:
+    def record(self, *, with_events: bool = False) -> dict[str, Any]:
         """The conversation as JSON values, in the form of a call's."""
-        return {
+        record = {
             "id": self.session_id,
             "status": "text",
             "assistant": self.assistant,
             "started_at": self.started_at,
             "outcome": None,
-            **self.log.record(),
         }
+        return record | self.log.record() if with_events else record
 
 
 class TextSessions:
@@ -64,6 +64,10 @@ class TextSessions:
     def get(self, session_id: str) -> TextEntry | None:
         """Find a conversation that goes on in writing."""
         return self._entries.get(session_id)
+
+    def all(self) -> tuple[TextEntry, ...]:
+        """Those that go on, newest first."""
+        return tuple(reversed(self._entries.values()))
 
     def call_of(self, session_id: str) -> str:
         """Give the call that went on with this conversation; else the name itself."""

@@ -96,6 +96,16 @@ async def test_a_text_to_nobody_begins_a_conversation_which_goes_on_under_its_na
         ]
 
 
+async def test_conversations_are_listed_behind_the_calls() -> None:
+    async with bridge() as at, at.call():
+        await at.write("chat-1", "Hi")
+        await at.write("chat-2", "Hi")
+        async with at.client.get("/v1/calls") as answer:
+            listed = (await answer.json())["calls"]
+        assert [call["id"] for call in listed] == [CALL_SID, "chat-2", "chat-1"]
+        assert "events" not in listed[1]
+
+
 async def test_the_events_of_a_conversation_are_streamed_until_its_end() -> None:
     async with bridge() as at:
         await at.write("chat-1", "Hi")

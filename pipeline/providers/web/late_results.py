@@ -1,7 +1,7 @@
 """Results of tools that their server gives later, at an address that it was told with the request.
 
-Whoever knows the address may answer: it holds 192 random bits, and is good for one result, as long as the
-tool's deadline.
+Whoever knows the address may answer: its token is random and signed, so that a guess costs no process
+that shares the key more than a look, and it is good for one result within the tool's deadline.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 __all__ = ["ExpectedResult", "LateResults"]
 
 import asyncio
+import hmac
 import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import quote
@@ -20,6 +22,8 @@ from ...tool_run import ToolOutcome, ToolRun
 from .server_messages import read_answer
 
 PATH = "/v1/tool-results"
+_NONCE_BYTES, _MAC_BYTES = 15, 18
+"""33 bytes are 44 letters of base64, and no `=`."""
 
 
 class ExpectedResult:
@@ -61,12 +65,15 @@ class LateResults:
     def __init__(self) -> None:
         self.origin = ""
         """Where the servers of tools reach this one: "https://bridge.example.com"; empty: nowhere."""
+        self.key = secrets.token_bytes(32)
+        """Of all processes that a result may come to."""
         self._expected: dict[tuple[str, str], ExpectedResult] = {}
 
     @contextmanager
     def expect(self, run: ToolRun) -> Iterator[ExpectedResult]:
         """Give an execution its address, which is good until the block is left."""
-        token = secrets.token_urlsafe(24)
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        token = urlsafe_b64encode(nonce + self._mac(run.call_id, nonce)).decode("ascii")
         url = f"{self.origin}{PATH}/{quote(run.call_id, safe='')}/{token}" if self.origin else ""
         place = run.call_id, token
         self._expected[place] = expected = ExpectedResult(run, url)
@@ -74,6 +81,18 @@ class LateResults:
             yield expected
         finally:
             del self._expected[place]
+
+    def is_ours(self, call_id: str, token: str) -> bool:
+        """One of the processes that share the key gave this address."""
+        try:
+            decoded = urlsafe_b64decode(token.encode("ascii"))
+        except ValueError:
+            return False
+        nonce, mac = decoded[:_NONCE_BYTES], decoded[_NONCE_BYTES:]
+        return hmac.compare_digest(mac, self._mac(call_id, nonce))
+
+    def _mac(self, call_id: str, nonce: bytes) -> bytes:
+        return hmac.digest(self.key, nonce + call_id.encode("utf-8", "surrogatepass"), "sha256")[:_MAC_BYTES]
 
     def find(self, call_id: str, token: str) -> ExpectedResult | None:
         """Look up who waits under this address."""

@@ -140,6 +140,18 @@ async def test_without_an_address_nothing_is_told_and_202_without_a_result_is_as
     assert len(client.requests) == 2
 
 
+async def test_an_address_is_known_to_every_process_that_has_the_key_and_to_no_other() -> None:
+    late, sibling, stranger = at(), at(), at()
+    sibling.key = late.key
+    with late.expect(RUN) as expected:
+        token = expected.url.rpartition("/")[2]
+    assert sibling.is_ours("CA1", token)
+    assert sibling.find("CA1", token) is None
+    for call_id, guess in (("CA2", token), ("CA1", token[:-1]), ("CA1", "é"), ("CA1", ""), ("CA1", "AAAA")):
+        assert not sibling.is_ours(call_id, guess)
+    assert not stranger.is_ours("CA1", token)
+
+
 async def test_a_name_of_a_call_is_quoted_in_the_address() -> None:
     with at().expect(RUN.__class__("k", "a/b?c", {})) as expected:
         assert "/a%2Fb%3Fc/" in expected.url
