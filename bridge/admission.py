@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["FORM_WITHIN_S", "read_form", "read_json_body", "trust_fault"]
+__all__ = ["FORM_WITHIN_S", "read_form", "read_json_body", "read_order", "trust_fault"]
 
 import asyncio
+from typing import TypeVar
 from urllib.parse import parse_qs
 
+import msgspec
 from aiohttp import web
 
 from . import http_rules
@@ -16,6 +18,7 @@ from .trust import Audience, Request, refusal
 from .twilio.signature import Fields
 from .worker_place import peer_address
 
+T = TypeVar("T")
 FORM_WITHIN_S = 5.0
 _FIELD_LIMIT = 200
 
@@ -54,6 +57,17 @@ async def read_json_body(request: web.Request) -> bytes | Rule:
     if request.content_type != "application/json":
         return http_rules.NO_JSON
     return await _read_body(request)
+
+
+async def read_order(request: web.Request, kind: type[T]) -> T | web.Response:
+    """The order that a JSON body holds, or the answer that says what is wrong with it."""
+    body = await read_json_body(request)
+    if isinstance(body, Rule):
+        return http_rules.refuse(request, body)
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        return http_rules.refuse(request, http_rules.BAD_ORDER, str(error))
 
 
 async def _read_body(request: web.Request) -> bytes | Rule:

@@ -1,15 +1,14 @@
-"""What may be asked of a live conversation over HTTP: JSON bodies become orders, or say what is wrong."""
+"""What may be asked of a live conversation over HTTP: the types of the bodies."""
 
 from __future__ import annotations
 
-__all__ = ["ORDERS", "CallOrder", "Text", "read_order"]
+__all__ = ["ORDERS", "CallOrder", "Text"]
 
 from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
 
-from offhook.config.errors import Refused
 from offhook.config.phone_numbers import E164
 
 from .live_call import LiveCall
@@ -42,11 +41,3 @@ class Transfer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 CallOrder = Say | Transfer
 ORDERS: Mapping[str, type[CallOrder]] = {"say": Say, "transfer": Transfer}
 """By the last word of their address."""
-
-
-def read_order(body: bytes, kind: type[CallOrder]) -> CallOrder:
-    """Read the body of an order. Raises Refused, whose reason names the place."""
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
-        raise Refused(str(error), 400) from None

@@ -11,12 +11,11 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from offhook.config.errors import Refused
 from offhook.pipeline.ports import CallEvent
 
 from . import http_rules
-from .admission import read_json_body, trust_fault
-from .call_orders import ORDERS, CallOrder, read_order
+from .admission import read_order, trust_fault
+from .call_orders import ORDERS, CallOrder
 from .forwarding import answered_by_owner
 from .http_rules import refuse
 from .registry import CallEntry, CallStatus
@@ -97,13 +96,9 @@ async def _hang_up(request: web.Request) -> web.StreamResponse:
 def _ordered(kind: type[CallOrder]) -> Handler:
     async def serve(request: web.Request) -> web.StreamResponse:
         """Give a live conversation the order that the body describes."""
-        body = await read_json_body(request)
-        if isinstance(body, Rule):
-            return refuse(request, body)
-        try:
-            order = read_order(body, kind)
-        except Refused as error:
-            return refuse(request, http_rules.BAD_ORDER, error.reason)
+        order = await read_order(request, kind)
+        if isinstance(order, web.Response):
+            return order
         entry = live_entry(request)
         if isinstance(entry, Rule):
             return refuse(request, entry)

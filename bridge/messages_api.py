@@ -16,7 +16,7 @@ from offhook.config.errors import ConfigError, Refused
 from offhook.pipeline.correspondence import WrittenAnswer, WrittenTurn
 
 from . import http_rules
-from .admission import read_json_body
+from .admission import read_order
 from .call_orders import Text
 from .control_api import call_entry, guarded, live_entry
 from .http_rules import refuse
@@ -52,13 +52,9 @@ def routes() -> list[web.RouteDef]:
 
 
 async def _message(request: web.Request) -> web.StreamResponse:
-    body = await read_json_body(request)
-    if isinstance(body, Rule):
-        return refuse(request, body)
-    try:
-        message = msgspec.json.decode(body, type=Message)
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
-        return refuse(request, http_rules.BAD_ORDER, str(error))
+    message = await read_order(request, Message)
+    if isinstance(message, web.Response):
+        return message
     if message.answer != "voice":
         return await _answer_in_writing(request, message)
     entry = live_entry(request)

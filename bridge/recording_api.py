@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from . import http_rules
-from .admission import read_json_body, trust_fault
+from .admission import read_order, trust_fault
 from .control_api import guarded, live_entry
 from .http_rules import refuse
 from .recording.call_recording import CallRecording
@@ -49,13 +49,9 @@ async def _get(request: web.Request) -> web.StreamResponse:
 
 async def _order(request: web.Request) -> web.StreamResponse:
     """Pause, resume or stop; the answer comes when that is done."""
-    body = await read_json_body(request)
-    if isinstance(body, Rule):
-        return refuse(request, body)
-    try:
-        order = msgspec.json.decode(body, type=RecordingOrder)
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
-        return refuse(request, http_rules.BAD_ORDER, str(error))
+    order = await read_order(request, RecordingOrder)
+    if isinstance(order, web.Response):
+        return order
     entry = live_entry(request)
     if isinstance(entry, Rule):
         return refuse(request, entry)
