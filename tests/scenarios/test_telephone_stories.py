@@ -64,12 +64,12 @@ class Exchange:
     token: str | None = None
     live_calls: LiveCalls | None = None
 
-    async def call(self, *steps: Step, **telephones: Telephone) -> CallResult:
+    async def call(self, *steps: Step, session: str = "", **telephones: Telephone) -> CallResult:
         """Place a call to the webhook; who is rung and is not named answers."""
         numbers = {"sales": SALES, "night_desk": NIGHT_DESK}
         plan = CallPlan(
             Script(steps, max_s=60),
-            webhook=f"{self.page}/voice/inbound",
+            webhook=f"{self.page}/voice/inbound" + (f"?session={session}" if session else ""),
             recognise=False,
             directory=Directory({numbers[name]: telephone for name, telephone in telephones.items()}),
             auth_token=self.token,
@@ -84,6 +84,20 @@ class Exchange:
         with path.open("wb") as sink, wav.Writer(sink, 8000, 1) as writer:
             writer.write(np.atleast_2d(g711.decode(spell(words))).T)
         return Say(wav=path)
+
+    async def written(self, name: str, text: str) -> str:
+        """Write to a conversation, and give the answer."""
+        body = {"text": text, "answer": "text"}
+        page = f"{self.page}/v1/calls/{name}/messages"
+        async with ClientSession() as http, http.post(page, json=body) as answer:
+            return str((await answer.json())["text"])
+
+    async def written_in_call(self, name: str, text: str) -> str:
+        """Write the same as soon as a call has gone on for a while."""
+        while not self.server.state.registry.live():  # noqa: ASYNC110  time is virtual
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(8)
+        return await self.written(name, text)
 
     async def order(self, what: str, /, **body: Any) -> int:
         """Give the only live call an order, as soon as there is one."""
@@ -229,6 +243,49 @@ async def test_above_capacity_a_caller_hears_why_and_the_calls_that_go_on_are_le
         )
         assert held.ended_by == "caller"
         assert held.counts.agent_frames > 50
+
+
+async def test_above_capacity_a_caller_is_put_through_to_whoever_takes_calls_then(tmp_path: Path) -> None:
+    async with exchange(tmp_path, max_calls=1, fallback_number=NIGHT_DESK) as line:
+
+        async def late(night_desk: Telephone) -> CallResult:
+            await asyncio.sleep(2)
+            return await line.call(Silence(20.0), HangUp(), night_desk=night_desk)
+
+        held, put_through, unlucky = await asyncio.gather(
+            line.call(Silence(40.0), HangUp()), late(Telephone()), late(Telephone("no-answer"))
+        )
+        why = "<Say> Sorry, all our lines are busy. One moment, I will put you through."
+        assert put_through.twiml[:2] == (why, f"<Dial> {NIGHT_DESK}")
+        assert put_through.end_reason == f"transferred to {NIGHT_DESK}"
+        assert unlucky.twiml[-2:] == (
+            "<Say> Sorry, nobody can take your call right now. Please call again later. Goodbye.",
+            "<Hangup>",
+        )
+        assert held.ended_by == "caller"
+
+
+async def test_what_was_written_before_the_call_is_known_in_it_and_what_is_written_in_it_is_answered_so(
+    tmp_path: Path,
+) -> None:
+    heard: list[list[str]] = []
+
+    def knows(request: ModelRequest) -> str:
+        heard.append([message.text for message in request.messages if isinstance(message, CallerSaid)])
+        return ANSWER
+
+    async with exchange(tmp_path, knows) as line:
+        assert await line.written("chat-1", "My order is number five.") == ANSWER
+        during, call = await asyncio.gather(
+            line.written_in_call("chat-1", "And my name is Lee."),
+            line.call(Silence(0.5), line.says("anchor basket"), Silence(12.0), HangUp(), session="chat-1"),
+        )
+        assert during == ANSWER
+        assert heard[-1][:1] == ["My order is number five."]
+        assert any("anchor" in text for text in heard[-1])
+        assert heard[-1][-1] == "And my name is Lee."
+        replies = [event["data"]["heard_text"] for event in call.events if event["type"] == "reply.ended"]
+        assert replies == [ANSWER], "what is answered in writing is not spoken"
 
 
 DEAD = tuple(
