@@ -13,6 +13,7 @@ from random_call import Program, Step, play
 
 from offhook.pipeline import history, model_failover, reply
 from offhook.pipeline.call import Call
+from offhook.pipeline.correspondence import Correspondence
 from offhook.pipeline.ear import Ear
 from offhook.pipeline.evidence import DigitPressed, State, StateChanged
 from offhook.pipeline.heard_ledger import HeardLedger
@@ -201,6 +202,11 @@ def _keys_break_turn_taking(patch: Patch) -> None:
 @mutation("nothing_of_the_call_is_left", call_of(QUESTION))
 def _the_ear_stays_open(patch: Patch) -> None:
     patch.setattr(Ear, "close", lambda ear: None)
+
+
+@mutation("each_text_is_answered_once", call_of((0.5, "writes, and reads", ("hello", False)), LATER))
+def _texts_are_taken_and_forgotten(patch: Patch) -> None:
+    patch.setattr(Correspondence, "take", lambda correspondence, turn: None)
 
 
 @mutation("loop_is_left_without_an_error", call_of(QUESTION, LATER))

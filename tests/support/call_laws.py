@@ -134,6 +134,16 @@ def equal_tool_calls_do_not_run_at_once(rig: WatchedRig, log: Log) -> Iterator[s
             running.pop(str(event.data["id"]), None)
 
 
+def each_text_is_answered_once(rig: WatchedRig, log: Log) -> Iterator[str]:
+    """Whoever writes is told once what became of it, and what was answered is told as an event, too."""
+    for number, answers in enumerate(rig.posts, 1):
+        if len(answers) != 1:
+            yield f"text {number} got {len(answers)} answers"
+    told = sum(not answer.why for answers in rig.posts for answer in answers)
+    if told != len(rig.log.of("message.answered")):
+        yield f"{told} texts were answered, {len(rig.log.of('message.answered'))} events tell of it"
+
+
 # --------------------------------------------------------------------- what was heard
 
 
@@ -254,6 +264,7 @@ END_LAWS: tuple[EndLaw, ...] = (
     heard_text_begins_what_was_made,
     each_tool_call_is_answered_once,
     equal_tool_calls_do_not_run_at_once,
+    each_text_is_answered_once,
     history_holds_only_heard_words,
     every_heard_word_is_in_the_history,
     every_turn_is_answered,

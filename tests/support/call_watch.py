@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from fake_engines import WORD_S
 from offhook.pipeline.audio_tape import BLOCK_BYTES
 from offhook.pipeline.call import EVIDENCE_LIMIT
 from offhook.pipeline.channel import Overflow, Sender, open_channel
+from offhook.pipeline.correspondence import WAITING_LIMIT, WrittenAnswer, WrittenTurn
 from offhook.pipeline.evidence import State
 from offhook.pipeline.ports import CallEvent
 from offhook.pipeline.replay import MOST_BYTES
@@ -65,8 +67,16 @@ class WatchedRig(CallRig):
         self.word_reply: dict[int, int] = {}
         """The reply under which that word was first sent."""
         self.reply_begun: dict[int, float] = {}
+        self.posts: list[list[WrittenAnswer]] = []
+        """What came back for each text that was to be answered in writing."""
         self.broken: Callable[[str, str], None] = lambda law, what: None
         """Notes a breach of a law that somebody else judges."""
+
+    def writes(self, text: str, aloud: bool) -> None:
+        """The caller writes, and wants the answer in writing."""
+        answers: list[WrittenAnswer] = []
+        self.posts.append(answers)
+        self.call.write(WrittenTurn(text, answers.append, aloud))
 
     def word_is_born(self, number: int) -> None:
         """The model says a word that no reply before it had."""
@@ -177,6 +187,7 @@ def what_waits(rig: WatchedRig) -> Iterator[tuple[str, float, float]]:
     yield "audio that waits, in s", playout.waiting_s, WAITING_S + rig.heard_within_s
     yield "marks on their way", len(playout._marks), MARKS_LIMIT
     yield "audio for a recogniser that was lost", call._ear._recogniser.kept_bytes, MOST_BYTES + BLOCK_BYTES
+    yield "texts to be answered", len(call._correspondence._waiting), WAITING_LIMIT
     for sender in rig.channels:
         yield "a channel", sender.statistics().depth, sender.statistics().limit
 
@@ -232,6 +243,10 @@ class Watch:
         rig = self._rig
         if event.type in ("reply.started", "speculation.started"):
             rig.reply_begun.setdefault(int(str(event.data["reply"])), rig.clock.now())
+        if event.type == "message.answered":
+            # What was written belongs to no reply, though one may read it out.
+            for digits in re.findall(r"\bword(\d+)", str(event.data["text"])):
+                rig.word_born.pop(int(digits), None)
         for law in EVENT_LAWS:
             for what in law(rig, event):
                 self.broken(law.__name__, what)

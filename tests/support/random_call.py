@@ -170,6 +170,7 @@ ACTIONS: Mapping[str, tuple[Act, tuple[Sequence[Any], ...]]] = {
     "makes noise": (lambda rig, s: rig.caller_begins("", s), (SECONDS,)),
     "presses": (lambda rig, key: rig.call.dtmf(key), (("4", "0", "*", "#"),)),
     "writes": (lambda rig, text: rig.call.take_text(text), (TEXTS,)),
+    "writes, and reads": (RandomRig.writes, (TEXTS, (False, True))),
     "operator transfers": (
         lambda rig, words: rig.call.transfer("+14155550101", last_words=words),
         (("", "word194 word195."),),
