@@ -1,7 +1,8 @@
 """The workers' common memory in an SQLite file of their private folder.
 
 It lives as long as the server, so nothing is flushed to the disk. All work is done in one thread of its
-own; whoever waits for it waits for 1 s at most.
+own; whoever waits for it waits for 1 s at most. What must not be lost, such as the end of a call, is tried
+again until it is done: a call that stayed live in the store would take somebody's place for ever.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from .call_store import (
     StoredCall,
     StoreUnavailable,
 )
+from .store_debts import StoreDebts
 from .stream_token import Ticket
 
 WITHIN_S = 1.0
@@ -52,6 +54,7 @@ CREATE TABLE IF NOT EXISTS workers (address TEXT PRIMARY KEY, name TEXT NOT NULL
 """
 
 T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], object]
 
 
 class SqliteStore:
@@ -74,6 +77,7 @@ class SqliteStore:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="offhook-store")
         self._opened: sqlite3.Connection | None = None
         self._waiting = 0
+        self._debts: StoreDebts[Work] = StoreDebts(self._do, self._submit)
 
     async def __aenter__(self) -> SqliteStore:
         """Make the file if it is not there. Raises StoreUnavailable."""
@@ -88,6 +92,7 @@ class SqliteStore:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
+            await self._debts.settle()
             with contextlib.suppress(StoreUnavailable):
                 await self._do(lambda database: database.close())
         finally:
@@ -107,14 +112,14 @@ class SqliteStore:
             entered = await self._do(enter)
         except (StoreUnavailable, asyncio.CancelledError):
             # The thread may be at it yet: behind it, the entry that nobody waited for is taken back.
-            self._later(lambda database: _take_back(database, claim))
+            self._debts.owe(("take back", claim.stream), lambda database: _take_back(database, claim))
             raise
         if isinstance(entered, Refused):
             raise entered
         return entered
 
     async def end(self, claim: Claim, outcome: Mapping[str, Any] | None) -> None:
-        """The stream is over."""
+        """The stream is over; raises StoreUnavailable, and then it is tried again."""
         now = self._wall_time()
         text = None if outcome is None else json.dumps(dict(outcome), default=str)
 
@@ -127,7 +132,7 @@ class SqliteStore:
                 )
                 _forget_old(database, now)
 
-        await self._do(end)
+        await self._do_surely(("end", claim.stream), end)
 
     async def keep(self, claim: Claim, conversation: Mapping[str, Any]) -> None:
         """Keep what another worker would need; it is printed in the thread."""
@@ -194,7 +199,7 @@ class SqliteStore:
         )
 
     async def abandon(self, address: str) -> None:
-        """A worker is gone, and the calls it still held are over."""
+        """A worker is gone, and the calls it still held are over; tried again like `end`."""
         now = self._wall_time()
 
         def abandon(database: sqlite3.Connection) -> None:
@@ -204,7 +209,7 @@ class SqliteStore:
                     "UPDATE calls SET ended_at = ? WHERE owner = ? AND ended_at IS NULL", (now, address)
                 )
 
-        await self._do(abandon)
+        await self._do_surely(("abandon", address), abandon)
 
     # ------------------------------------------------------------ the thread
 
@@ -214,9 +219,7 @@ class SqliteStore:
         self._waiting += 1
         try:
             async with asyncio.timeout(WITHIN_S):
-                return await asyncio.get_running_loop().run_in_executor(
-                    self._thread, lambda: work(self._database())
-                )
+                return await self._submit(work)
         except TimeoutError:
             raise StoreUnavailable("the store did not answer in time") from None
         except (sqlite3.Error, OSError, RuntimeError) as error:
@@ -225,15 +228,17 @@ class SqliteStore:
         finally:
             self._waiting -= 1
 
-    def _later(self, work: Callable[[sqlite3.Connection], object]) -> None:
-        """Have it done, and wait for nothing; what was never opened needs nothing."""
+    async def _do_surely(self, what: tuple[str, str], work: Callable[[sqlite3.Connection], object]) -> None:
+        """Do it, now or later. Raises StoreUnavailable if it is later."""
+        try:
+            await self._do(work)
+        except (StoreUnavailable, asyncio.CancelledError):
+            self._debts.owe(what, work)
+            raise
 
-        def do() -> None:
-            if self._opened is not None:
-                work(self._opened)
-
-        with contextlib.suppress(RuntimeError):
-            self._thread.submit(do)
+    def _submit(self, work: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
+        loop = asyncio.get_running_loop()
+        return loop.run_in_executor(self._thread, lambda: work(self._database()))
 
     def _database(self) -> sqlite3.Connection:
         if self._opened is None:

@@ -91,8 +91,9 @@ async def pass_gate(state: ServerState, started: Started, assistant: str | None 
         raise GateClosed(OVERLOADED)
     claim = Claim(started.call_sid, state.address, secrets.token_urlsafe(12), ticket)
     try:
-        replaces = await _claimed(state, claim)
+        # Before the claim: nobody would end one that was made for a stream that is then refused.
         before = await _kept(state, claim.call_sid) if resumes and ticket is not None else None
+        replaces = await _claimed(state, claim)
     except StoreUnavailable:
         raise GateClosed(STORE_UNAVAILABLE) from None
     return Passed(claim, replaces, assistant, variables, before, session or started.call_sid)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
 from bridge_rig import ManualClock
 
-from offhook.bridge import call_store, sqlite_store
+from offhook.bridge import call_store, sqlite_store, store_debts
 from offhook.bridge.call_store import CallStore, Claim, MemoryStore, StoredCall, StoreUnavailable
 from offhook.bridge.sqlite_store import SqliteStore
 from offhook.bridge.stream_token import Ticket
@@ -202,6 +202,75 @@ async def test_a_claim_that_comes_too_late_for_its_stream_is_taken_back(
         with pytest.raises(StoreUnavailable, match="did not answer in time"):
             await store.claim(claim("CA1"))
         held.set()
+        assert await store.live_count() == 0
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Somebody else holds the file, as a process that was stopped in the middle does."""
+    database = sqlite3.connect(folder / "calls.sqlite", isolation_level=None)
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        database.execute("ROLLBACK")
+        database.close()
+
+
+async def settled(store: CallStore, live: int = 0) -> None:
+    """Wait until the store says so."""
+    async with asyncio.timeout(10):
+        while await store.live_count() != live:  # noqa: ASYNC110 - another thread does it
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.realtime
+async def test_the_end_of_a_call_that_the_store_did_not_take_is_entered_as_soon_as_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_store, "LOCKED_FOR_S", 0.05)
+    monkeypatch.setattr(store_debts, "AGAIN_AFTER_S", 0.05)
+    async with SqliteStore(tmp_path / "calls.sqlite", 2) as store:
+        await store.claim(claim("CA1"))
+        with locked(tmp_path):
+            with pytest.raises(StoreUnavailable):
+                await store.end(claim("CA1"), {"status": "transfer"})
+            await asyncio.sleep(0.3)
+        await settled(store)
+        found = await store.find("CA1")
+        assert found is not None
+        assert found.outcome == {"status": "transfer"}
+
+
+@pytest.mark.realtime
+async def test_a_claim_that_failed_takes_nobodys_place_and_a_worker_that_is_gone_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_store, "LOCKED_FOR_S", 0.05)
+    monkeypatch.setattr(store_debts, "AGAIN_AFTER_S", 0.05)
+    async with SqliteStore(tmp_path / "calls.sqlite", 2) as store:
+        await store.join("a", "0")
+        await store.claim(claim("CA1", "a"))
+        with locked(tmp_path):
+            with pytest.raises(StoreUnavailable):
+                await store.claim(claim("CA2"))
+            with pytest.raises(StoreUnavailable):
+                await store.abandon("a")
+        await settled(store)
+        assert await store.workers() == {}
+
+
+@pytest.mark.realtime
+async def test_what_is_still_owed_is_entered_when_the_store_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_store, "LOCKED_FOR_S", 0.05)
+    async with SqliteStore(tmp_path / "calls.sqlite", 2) as store:
+        await store.claim(claim("CA1"))
+        with locked(tmp_path), pytest.raises(StoreUnavailable):
+            await store.end(claim("CA1"), None)
+        await asyncio.sleep(0.2)
+    async with SqliteStore(tmp_path / "calls.sqlite", 2) as store:
         assert await store.live_count() == 0
 
 

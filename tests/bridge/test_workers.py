@@ -7,7 +7,7 @@ import base64
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, cast
 from xml.etree import ElementTree
 
 import pytest
@@ -377,6 +377,31 @@ async def test_a_call_whose_worker_died_goes_on_with_another_one_and_its_convers
                 assert other.factory.calls[-1].resumes == TALK
                 assert other.factory.asked[-1][1:] == ("desk", {"from": FORM["From"], "to": FORM["To"]})
         assert other.server.state.counters["resumed"] == 1
+
+
+class Forgetful:
+    """A store whose memory of conversations fails."""
+
+    immediate = False
+
+    def __init__(self, store: CallStore) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def conversation(self, call_sid: str) -> Any:
+        raise StoreUnavailable("it did not answer in time")
+
+
+async def test_a_call_that_could_not_be_taken_up_takes_nobodys_place() -> None:
+    async with workers(2, lambda store: cast("CallStore", Forgetful(store))) as (one, other):
+        token = await token_from(one)
+        async with other.stream() as socket:
+            await socket.send(connected())
+            await socket.send(start(CALL_SID, {"token": token, "resumes": "1"}))
+            assert (await close_code(socket))[1] == "store_unavailable"
+        assert await one.server.state.store.live_count() == 0
 
 
 async def test_nobody_takes_up_a_call_without_a_token_of_ours() -> None:

@@ -60,8 +60,10 @@ class ChildProcess:
         return self._process.pid
 
     def send(self, order: Order) -> None:
-        """Write an order; never waits."""
-        self._orders.write(frame(order))
+        """Write an order; never waits. A child that has ended takes none: `receive` tells of that."""
+        # uvloop raises where asyncio's own loop only drops what is written to a pipe that is closed.
+        with contextlib.suppress(RuntimeError, OSError):
+            self._orders.write(frame(order))
 
     async def receive(self) -> Report:
         """Return the next report; raises EOFError when the child has ended."""

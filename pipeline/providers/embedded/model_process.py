@@ -224,6 +224,9 @@ class ModelProcess:
                     await self._live()
                 except (OSError, EOFError, ProviderError, msgspec.MsgspecError) as error:
                     reason = str(error) or type(error).__name__
+                except Exception as error:  # whatever it is, the process must come back
+                    reason = type(error).__name__
+                    log.exception("model process %s broke", self.kind)
                 finally:
                     self._died()
                 if self._first_attempt is not None and not self._first_attempt.done():
