@@ -6,7 +6,6 @@ __all__ = ["FINAL_STATUSES", "answer_after"]
 
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -26,6 +25,8 @@ FINAL_STATUSES = frozenset({"completed", "busy", "failed", "no-answer", "cancele
 _TAKEN_OVER = frozenset({"completed", "answered"})
 """`DialCallStatus` of a call that somebody took (Twilio's documentation of `<Dial>`)."""
 
+ASKED_AGAIN_TIMES = 5
+
 _log = structlog.get_logger("offhook.bridge")
 
 
@@ -35,9 +36,12 @@ async def answer_after(asked: CarrierQuestion) -> web.Response:
     entry = state.registry.get(asked.call_sid)
     if entry is not None:
         entry.followed_up.set()
-    outcome = await _outcome(state, asked.call_sid)
-    if not outcome and entry is None and asked.form.get("CallStatus") not in FINAL_STATUSES:
-        outcome = await _left_behind(state, asked.call_sid, dialled)
+    try:
+        outcome = await _outcome(state, asked.call_sid)
+        if not outcome and entry is None and asked.form.get("CallStatus") not in FINAL_STATUSES:
+            outcome = await _left_behind(state, asked.call_sid, dialled)
+    except StoreUnavailable as error:
+        return _asked_again(asked, error)
     status = outcome.get("status", "unknown")
     _log.info("webhook.after", call_sid=asked.call_sid, outcome=status, dialled=dialled)
     if status == "resumes":
@@ -52,6 +56,13 @@ async def answer_after(asked: CarrierQuestion) -> web.Response:
         fallback = state.factory.fallback_number(None if entry is None else entry.assistant)
         return asked.apologise(http_rules.SPOKEN_FAILED, FAILED, fallback)
     return asked.hang_up()
+
+
+def _asked_again(asked: CarrierQuestion, error: StoreUnavailable) -> web.Response:
+    """Nobody knows yet what follows: somebody may wait to be put through."""
+    asked.state.apply(http_rules.ASKED_AGAIN, call_sid=asked.call_sid, problem=str(error))
+    over = asked.form.get("CallStatus") in FINAL_STATUSES or asked.times_asked >= ASKED_AGAIN_TIMES
+    return asked.hang_up() if over else asked.ask_again()
 
 
 def _handed_over(asked: CarrierQuestion, outcome: Mapping[str, Any]) -> web.Response:
@@ -83,28 +94,26 @@ def _dialled_so_far(request: web.Request) -> int:
 
 
 async def _outcome(state: ServerState, call_sid: str) -> Mapping[str, Any]:
-    """How the call ended; the store knows it of calls whose worker is gone."""
+    """How the call ended; the store knows it of calls whose worker is gone. Raises StoreUnavailable."""
     entry = state.registry.get(call_sid)
     outcome = None if entry is None else entry.outcome
     if state.place is not None:
-        with suppress(StoreUnavailable):
-            stored = await state.store.find(call_sid)
-            if stored is not None and stored.owner != state.address:
-                outcome = stored.outcome
+        stored = await state.store.find(call_sid)
+        if stored is not None and stored.owner != state.address:
+            outcome = stored.outcome
     return outcome or {}
 
 
 async def _left_behind(state: ServerState, call_sid: str, dialled: str) -> Mapping[str, Any]:
     """What becomes of a call whose worker is gone: another one goes on with it, or its fallback rings.
 
-    Three times within a minute; a call that brings every worker down must come to an end.
+    Three times within a minute; a call that brings every worker down must come to an end. Raises
+    StoreUnavailable.
     """
-    with suppress(StoreUnavailable):
-        kept = await state.store.conversation(call_sid)
-        if kept is None:
-            return {}
-        if not dialled and not state.draining and await state.store.may_resume(call_sid):
-            return {"status": "resumes", "assistant": kept["assistant"]}
-        state.apply(http_rules.NOT_RESUMED, call_sid=call_sid)
-        return {"status": "transfer", "number": kept["fallback_number"]}
-    return {}
+    kept = await state.store.conversation(call_sid)
+    if kept is None:
+        return {}
+    if not dialled and not state.draining and await state.store.may_resume(call_sid):
+        return {"status": "resumes", "assistant": kept["assistant"]}
+    state.apply(http_rules.NOT_RESUMED, call_sid=call_sid)
+    return {"status": "transfer", "number": kept["fallback_number"]}

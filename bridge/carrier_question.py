@@ -7,6 +7,7 @@ __all__ = ["CALL_SID", "CarrierQuestion", "Form"]
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from aiohttp import web
 
@@ -18,6 +19,8 @@ from .trust import stream_origin
 from .twilio import twiml
 
 CALL_SID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_TIMES, _STATUS = "times", "status"
+ASKED_AGAIN_AFTER_S = 1
 _ONE_MOMENT = "One moment, I will put you through."
 
 Form = Mapping[str, str]
@@ -43,7 +46,13 @@ class CarrierQuestion:
     @property
     def dialled(self) -> str:
         """How the ringing of somebody else went (`DialCallStatus`); empty where nobody was rung."""
-        return self.form.get("DialCallStatus", "")[:200]
+        return (self.form.get("DialCallStatus") or self.request.query.get(_STATUS, ""))[:200]
+
+    @property
+    def times_asked(self) -> int:
+        """How often the carrier was told to ask this again."""
+        given = self.request.query.get(_TIMES, "0")
+        return int(given) if given.isdecimal() and len(given) == 1 else 9
 
     @property
     def variables(self) -> dict[str, str]:
@@ -91,6 +100,13 @@ class CarrierQuestion:
     def say(self, words: str) -> web.Response:
         """Say this, then hang up."""
         return _xml(twiml.say_and_hangup(words))
+
+    def ask_again(self) -> web.Response:
+        """Have the carrier ask the same again in a second; what it said of its own is lost by that."""
+        query = {**self.request.query, _TIMES: str(self.times_asked + 1)}
+        if self.dialled:
+            query[_STATUS] = self.dialled
+        return _xml(twiml.ask_again(f"{self._page('after')}?{urlencode(query)}", ASKED_AGAIN_AFTER_S))
 
     def hang_up(self) -> web.Response:
         """End the call."""

@@ -147,6 +147,12 @@ NOT_RESUMED = Rule(
     "the same for the fourth time, or at a shutdown: `fallback_number`, or an apology",
     200,
 )
+ASKED_AGAIN = Rule(
+    "asked_again",
+    Outcome.NOTED,
+    "what follows a call while the workers' store fails: the carrier asks again, five times within 5 s",
+    200,
+)
 STREAM_ERROR = Rule("stream_error", Outcome.NOTED, "Twilio reports a `stream-error`", 204)
 
 TRUST_RULES: Mapping[str, Rule] = {
@@ -177,6 +183,7 @@ RULES = (
     *(WORKER_SECRET_REQUIRED, OWNER_GONE, OWNER_SILENT, OWNER_UNKNOWN, WORKER_LEFT_OUT),
     *(SPOKEN_NOT_READY, SPOKEN_AT_CAPACITY, SPOKEN_OVERLOADED, SPOKEN_BAD_ASSISTANT, SPOKEN_FAILED),
     *(CALLER_BLOCKED, CALLER_TOO_OFTEN, DAY_BUDGET_SPENT, NOT_CHOSEN, NOT_TAKEN_OVER, RESUMED, NOT_RESUMED),
+    ASKED_AGAIN,
     STREAM_ERROR,
 )
 """Every answer that is not the one hoped for, in the order of docs/protocol.md."""

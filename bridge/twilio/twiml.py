@@ -1,13 +1,13 @@
 """TwiML documents: what Twilio is to do next with a call.
 
-Source: Twilio documentation of `<Connect>`, `<Stream>`, `<Parameter>`, `<Dial>`, `<Say>` and
-`<Hangup>`. A stream's address may hold no query string (it is dropped, or error 31920), and the name
-and value of a parameter are below 500 characters each.
+Source: Twilio documentation of `<Connect>`, `<Stream>`, `<Parameter>`, `<Dial>`, `<Say>`, `<Pause>`,
+`<Redirect>` and `<Hangup>`. A stream's address may hold no query string (it is dropped, or error 31920),
+and the name and value of a parameter are below 500 characters each.
 """
 
 from __future__ import annotations
 
-__all__ = ["PARAMETER_LIMIT", "connect_stream", "dial", "hangup", "reject", "say_and_hangup"]
+__all__ = ["PARAMETER_LIMIT", "ask_again", "connect_stream", "dial", "hangup", "reject", "say_and_hangup"]
 
 from collections.abc import Mapping
 from xml.etree.ElementTree import Element, SubElement, tostring
@@ -64,6 +64,14 @@ def hangup() -> str:
     """End the call."""
     response = Element("Response")
     SubElement(response, "Hangup")
+    return _document(response)
+
+
+def ask_again(address: str, after_s: int) -> str:
+    """Wait for so many seconds, then ask this address what to do."""
+    response = Element("Response")
+    SubElement(response, "Pause", {"length": str(after_s)})
+    SubElement(response, "Redirect", {"method": "POST"}).text = address
     return _document(response)
 
 

@@ -256,7 +256,9 @@ async def test_a_store_that_is_out_of_order_refuses_streams_and_leaves_live_call
             await socket.send(start("CA2"))
             assert await close_code(socket) == (1013, "store_unavailable")
         assert "<Connect" in (await post(other, "/voice/inbound"))[1], "the stream will tell"
-        assert "<Hangup" in (await post(other, "/voice/after"))[1]
+        assert "<Redirect" in (await post(other, "/voice/after"))[1]
+        assert "<Hangup" in (await post(other, "/voice/after?times=5"))[1]
+        assert "<Hangup" in (await post(other, "/voice/after", CallStatus="completed"))[1]
         status, text = await ask(other, f"/v1/calls/{CALL_SID}")
         assert (status, text.partition(":")[0]) == (503, "owner_unknown")
         await healthy.send(media(2, b"fine"))
@@ -392,6 +394,44 @@ class Forgetful:
 
     async def conversation(self, call_sid: str) -> Any:
         raise StoreUnavailable("it did not answer in time")
+
+
+class Lost(Forgetful):
+    """A store that finds no call while it is down."""
+
+    down = False
+
+    async def find(self, call_sid: str) -> StoredCall | None:
+        if self.down:
+            raise StoreUnavailable("it did not answer in time")
+        return await self._store.find(call_sid)
+
+
+async def test_a_caller_who_is_to_be_put_through_waits_for_a_store_that_fails_and_is_not_hung_up_on() -> None:
+    stores: list[Lost] = []
+
+    def losing(store: CallStore) -> CallStore:
+        stores.append(Lost(store))
+        return cast("CallStore", stores[-1])
+
+    async with workers(2, losing) as (one, other):
+        async with call_on(one, token=await token_from(one)) as socket:
+            await socket.send(digit("#"))  # hands the call over
+            await close_code(socket)
+        stores[1].down = True
+        page, asked = "/voice/after?dialled=1", 0
+        while asked < 3:
+            _, text = await post(other, page, DialCallStatus="busy" if not asked else "")
+            pause, redirect = ElementTree.fromstring(text)  # noqa: S314  our own document
+            assert (pause.tag, pause.attrib["length"], redirect.tag) == ("Pause", "1", "Redirect")
+            page = str(redirect.text).removeprefix(other.page)
+            asked += 1
+        stores[1].down = False
+        _, text = await post(other, page)
+        assert "nobody can take your call" in text, "that it was busy is not forgotten"
+        stores[1].down = True
+        _, text = await post(other, f"{page}&times=5".replace("times=3&", ""))
+        assert "<Hangup" in text
 
 
 async def test_a_call_that_could_not_be_taken_up_takes_nobodys_place() -> None:
