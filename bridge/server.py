@@ -176,6 +176,12 @@ class Server:
         _log.info("server.listening", host=host, port=bound)
         return bound
 
+    async def leave_port(self) -> None:
+        """Take no further connection on the port, which others share; siblings still reach this worker."""
+        if self._site is not None:
+            await self._site.stop()
+            self._site = None
+
     async def stop(self, grace_s: float = 0.0) -> None:
         """Take no new calls, give the live ones `grace_s` to end, then hang up and close everything.
 

@@ -32,12 +32,14 @@ from .server import FOLLOW_UP_S, GOODBYE_S
 from .sqlite_store import SqliteStore
 from .worker_handle import WorkerHandle
 from .worker_place import WorkerPlace
-from .worker_process import Order, Report, WorkerTask
+from .worker_process import BEAT_S, Order, Report, WorkerTask
 
 STEADY_S = 60.0
 """A worker that served for so long had no trouble at its start."""
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
+SILENT_BEATS = 10
+"""A worker whose loop has not turned for so long serves nobody, and is killed."""
 ENDED_WITHIN_S = 30.0
 """So long after its own bounds a worker may take to end; then it is killed."""
 
@@ -114,6 +116,8 @@ class _Crew:
         self._stop = stop
         self._now = now
         self._workers: dict[int, WorkerHandle] = {}
+        self._leaving: set[WorkerHandle] = set()
+        """Whose place has another worker, while their last calls go on."""
         self._ready: set[int] = set()
 
     async def run(self) -> None:
@@ -123,7 +127,7 @@ class _Crew:
             try:
                 async with asyncio.TaskGroup() as places:
                     for index in range(self._tasks.settings.workers):
-                        places.create_task(self._fill(index, store), name=f"place {index}")
+                        places.create_task(self._fill(index, store, places), name=f"place {index}")
             except ExceptionGroup as failed:
                 raise failed.exceptions[0] from None
             finally:
@@ -132,8 +136,8 @@ class _Crew:
 
     # ---------------------------------------------------------- one place
 
-    async def _fill(self, index: int, store: CallStore) -> None:
-        """Have a worker in this place, and another one when it dies, until told to stop."""
+    async def _fill(self, index: int, store: CallStore, places: asyncio.TaskGroup) -> None:
+        """Have a worker in this place, and another one when it dies or leaves, until told to stop."""
         early_deaths = 0
         replaces = False
         while not self._stop.is_set():
@@ -143,12 +147,19 @@ class _Crew:
                 report = await worker.report()
                 served_since = self._clock.now()
                 self._note(worker, report, replaces=replaces)
-                await worker.wait_gone()
+                await self._watch(worker)
             finally:
-                await self._see_off(worker, store)
+                if worker.leaving.is_set() and worker.is_alive:
+                    self._leaving.add(worker)
+                    places.create_task(self._let_go(worker, store), name=f"leaving {worker.pid}")
+                else:
+                    await self._see_off(worker, store)
             if self._stop.is_set():
                 return
             replaces = True
+            if worker.leaving.is_set():
+                _log.warning("worker.leaving", worker=index, pid=worker.pid, meaning="its last calls may end")
+                continue
             steady = report == Report() and self._clock.now() - served_since >= STEADY_S
             early_deaths = 0 if steady else early_deaths + 1
             pause_s = min(FIRST_PAUSE_S * 2 ** (early_deaths - 1), LONGEST_PAUSE_S) if early_deaths else 0.0
@@ -156,6 +167,38 @@ class _Crew:
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await self._stop.wait()
+
+    async def _watch(self, worker: WorkerHandle) -> None:
+        """Return when it is gone, or leaves; one that hangs is killed.
+
+        Beats are counted by our own, so that a pause of this process blames nobody.
+        """
+        silent, beats = 0, worker.beats
+        gone = asyncio.create_task(worker.wait_gone())
+        leaves = asyncio.create_task(worker.leaving.wait())
+        try:
+            while True:
+                done, _ = await asyncio.wait(
+                    (gone, leaves), timeout=BEAT_S, return_when=asyncio.FIRST_COMPLETED
+                )
+                if done:
+                    return
+                silent = silent + 1 if worker.is_ready and worker.beats == beats else 0
+                beats = worker.beats
+                if silent >= SILENT_BEATS:
+                    _log.error("worker.hangs", worker=worker.task.place.index, for_s=silent * BEAT_S)
+                    worker.kill()
+        finally:
+            gone.cancel()
+            leaves.cancel()
+
+    async def _let_go(self, worker: WorkerHandle, store: CallStore) -> None:
+        """Wait until the last calls of a worker whose place is taken have ended."""
+        try:
+            await worker.wait_gone()
+        finally:
+            self._leaving.discard(worker)
+            await self._see_off(worker, store)
 
     def _note(self, worker: WorkerHandle, report: Report | None, *, replaces: bool) -> None:
         """Say what came of a start; at the first one, whatever went wrong ends everything."""
@@ -183,7 +226,8 @@ class _Crew:
                         await worker.wait_gone()
         finally:
             worker.kill()
-            self._workers.pop(worker.task.place.index, None)
+            if self._workers.get(worker.task.place.index) is worker:
+                del self._workers[worker.task.place.index]
             worker.task.place.remove_socket()
         with suppress(StoreUnavailable):
             await store.abandon(worker.task.place.address)
@@ -199,13 +243,16 @@ class _Crew:
                 await self._now.wait()
         self._order_all(Order.END)
         await asyncio.sleep(GOODBYE_S + FOLLOW_UP_S + ENDED_WITHIN_S)
-        for worker in tuple(self._workers.values()):
+        for worker in self._everybody():
             _log.error("worker.killed", worker=worker.task.place.index, meaning="it did not end in its time")
             worker.kill()
 
     def _order_all(self, order: Order) -> None:
-        for worker in self._workers.values():
+        for worker in self._everybody():
             worker.order(order)
+
+    def _everybody(self) -> tuple[WorkerHandle, ...]:
+        return (*self._workers.values(), *self._leaving)
 
 
 async def _reserve(host: str, port: int, tidy: ExitStack) -> int:

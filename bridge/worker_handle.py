@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
 
-from .worker_process import Order, Report, WorkerTask
+from .worker_process import Order, Report, Sign, WorkerTask
 
 JOINED_WITHIN_S = 5.0
 
@@ -36,7 +36,11 @@ class WorkerHandle:
         loop = self._loop = asyncio.get_running_loop()
         self._report: asyncio.Future[Report | None] = loop.create_future()
         self._gone = asyncio.Event()
-        loop.add_reader(self._control.fileno(), self._take_report)
+        self.beats = 0
+        """How often it has said that its loop turns."""
+        self.leaving = asyncio.Event()
+        """It was told by somebody else to stop, and its place is free."""
+        loop.add_reader(self._control.fileno(), self._take_word)
         loop.add_reader(self._process.sentinel, self._note_end)
 
     @property
@@ -87,14 +91,18 @@ class WorkerHandle:
             self._loop.remove_reader(self._control.fileno())
             self._control.close()
 
-    def _take_report(self) -> None:
-        report: Report | None = None
+    def _take_word(self) -> None:
+        word: Report | Sign | None = None
         try:
-            report = self._control.recv()
+            word = self._control.recv()
         except (EOFError, OSError):
             self._loop.remove_reader(self._control.fileno())
-        if not self._report.done():
-            self._report.set_result(report)
+        if word is Sign.ALIVE:
+            self.beats += 1
+        elif word is Sign.LEAVING:
+            self.leaving.set()
+        elif not self._report.done():
+            self._report.set_result(word)
 
     def _note_end(self) -> None:
         if self._gone.is_set():
@@ -109,6 +117,6 @@ class WorkerHandle:
     def _report_nothing(self) -> None:
         if not self._report.done():
             if not self._control.closed and self._control.poll():
-                self._take_report()
+                self._take_word()
             else:
                 self._report.set_result(None)

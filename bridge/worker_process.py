@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["Order", "Report", "WorkerTask", "run_worker"]
+__all__ = ["BEAT_S", "Order", "Report", "Sign", "WorkerTask", "run_worker"]
 
 import asyncio
+import select
 import shutil
 import signal
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from multiprocessing.connection import Connection
@@ -20,6 +22,11 @@ from .app import Membership, drain, serving
 from .sqlite_store import SqliteStore
 from .worker_place import WorkerPlace
 
+BEAT_S = 1.0
+"""A worker says so often that its loop turns."""
+ORDER_WITHIN_S = 1.0
+"""A signal that the supervisor has heard, too, is followed by its order."""
+
 _log = structlog.get_logger("offhook.bridge")
 
 
@@ -30,6 +37,15 @@ class Order(Enum):
     """Take no new calls, and let live ones end."""
     END = "end"
     """End live calls now."""
+
+
+class Sign(Enum):
+    """What a worker tells its supervisor while it serves."""
+
+    ALIVE = "alive"
+    """Its loop turns."""
+    LEAVING = "leaving"
+    """Somebody told it alone to stop: it takes no new calls, and lets its live ones end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +73,10 @@ class WorkerTask:
 async def run_worker(task: WorkerTask, supervisor: Connection) -> None:
     """Serve until told to stop, drain as a single process does, and end.
 
-    A supervisor that is gone counts as an order to drain. Raises OffhookError for what keeps it from serving.
+    A supervisor that is gone counts as an order to drain. So does a signal to this process alone, which then
+    leaves the common port to the others. Raises OffhookError for what keeps it from serving.
     """
-    stop, now = asyncio.Event(), asyncio.Event()
+    stop, now, ordered = asyncio.Event(), asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     # A terminal, or a service manager, sends its signal to every process of the group. The supervisor hears
     # it as well and passes it on, so nothing but its word may count as the second one.
@@ -75,6 +92,7 @@ async def run_worker(task: WorkerTask, supervisor: Connection) -> None:
             loop.remove_reader(supervisor.fileno())
             _log.warning("worker.orphaned", meaning="the supervisor is gone; live calls may end")
             order = Order.DRAIN
+        ordered.set()
         stop.set()
         if order is Order.END:
             now.set()
@@ -86,12 +104,40 @@ async def run_worker(task: WorkerTask, supervisor: Connection) -> None:
             async with serving(task.settings, task.assistant, task.folder, membership) as running:
                 if not orphaned:
                     supervisor.send(Report())
-                await stop.wait()
-                await drain(running.server, now)
+                beating = asyncio.create_task(_beat(supervisor), name="beats")
+                try:
+                    await stop.wait()
+                    if not await _comes(ordered, ORDER_WITHIN_S):
+                        _tell(supervisor, Sign.LEAVING)
+                        await running.server.leave_port()
+                    await drain(running.server, now)
+                finally:
+                    beating.cancel()
+                    await asyncio.wait((beating,))
     finally:
         loop.remove_reader(supervisor.fileno())
     if orphaned:
         await asyncio.to_thread(_tidy_up, task.place)
+
+
+async def _beat(supervisor: Connection) -> None:
+    while True:
+        _tell(supervisor, Sign.ALIVE)
+        await asyncio.sleep(BEAT_S)
+
+
+async def _comes(event: asyncio.Event, within_s: float) -> bool:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(within_s):
+            await event.wait()
+    return event.is_set()
+
+
+def _tell(supervisor: Connection, sign: Sign) -> None:
+    """Say it, unless the supervisor is gone, or reads nothing: a full pipe must not hold up the loop."""
+    with suppress(OSError, ValueError):
+        if select.select((), (supervisor,), (), 0)[1]:
+            supervisor.send(sign)
 
 
 def _tidy_up(place: WorkerPlace) -> None:

@@ -8,11 +8,11 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientError, ClientSession, ClientTimeout
 from bridge_rig import connected, media, start
 from supervised import House, nobody_left, supervised
 from websockets.asyncio.client import ClientConnection, connect
@@ -75,6 +75,63 @@ async def test_a_killed_worker_takes_only_its_own_calls_and_is_replaced() -> Non
         for number, lives in enumerate(alive):
             if not lives:
                 sockets.append(await call(port, f"CA{number}"))
+        for socket in sockets:
+            await socket.close()
+
+
+async def everybody_takes_calls(port: int, count: int = 24) -> bool:
+    """Nobody who asks hears an apology, or nothing."""
+    form = {"CallSid": "CA999", "From": "+15550100", "To": "+15550199"}
+
+    async def asks() -> bool:
+        with suppress(ClientError, TimeoutError):
+            page = f"http://127.0.0.1:{port}/voice/inbound"
+            async with ClientSession(timeout=ClientTimeout(3)) as http, http.post(page, data=form) as answer:
+                return "<Connect" in await answer.text()
+        return False
+
+    return all(await asyncio.gather(*(asks() for _ in range(count))))
+
+
+async def test_a_worker_that_is_told_alone_to_stop_leaves_the_port_and_its_calls_go_on() -> None:
+    async with house() as place:
+        port = await place.port()
+        sockets = await spread_calls(port, 3)
+        before = set(place.pids())
+        os.kill(min(before), signal.SIGTERM)
+        await place.log("worker.leaving")
+        await place.log("worker.replaced")
+        assert all([await answers(socket) for socket in sockets]), "also those of the one that leaves"
+        assert await everybody_takes_calls(port)
+        for socket in sockets:
+            await socket.close()
+        async with asyncio.timeout(20):
+            while min(before) in place.pids():  # noqa: ASYNC110  a process of others
+                await asyncio.sleep(0.05)
+        assert not [line for line in place.lines if line["event"] == "worker.died"]
+
+
+async def test_a_worker_that_hangs_is_noticed_and_replaced() -> None:
+    async with house() as place:
+        port = await place.port()
+        os.kill(min(place.pids()), signal.SIGSTOP)
+        hung = await place.log("worker.hangs")
+        assert hung["for_s"] == 10
+        assert (await place.log("worker.died"))["how"] == "SIGKILL"
+        await place.log("worker.replaced")
+        assert await everybody_takes_calls(port)
+
+
+async def test_all_end_in_time_though_one_is_leaving() -> None:
+    async with house() as place:
+        sockets = await spread_calls(await place.port(), 4)
+        os.kill(min(place.pids()), signal.SIGTERM)
+        await place.log("worker.replaced")
+        place.process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(0.5)
+        place.process.send_signal(signal.SIGTERM)
+        assert await place.ended() == 0
+        await nobody_left(place)
         for socket in sockets:
             await socket.close()
 
