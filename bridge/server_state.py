@@ -97,7 +97,7 @@ class ServerState:
         """
         token = settings.twilio_auth_token
         if rest is None and token is not None and settings.twilio_account_sid is not None:
-            rest = SdkRest(settings.twilio_account_sid, token)
+            rest = SdkRest(settings.twilio_account_sid, token, settings.twilio_api_base_url)
         totals = CallTotals()
         if token is None and place is not None:
             key = place.token_key

@@ -57,6 +57,8 @@ class Settings(BaseSettings):
     """Signs the carrier's requests."""
     twilio_phone_number: PhoneNumber | None = None
     """The number of this server, in E.164: `offhook twilio link` lets this server answer it."""
+    twilio_api_base_url: Url | None = None
+    """Where the carrier's REST interface is reached, if not at its own address: a region, or a simulation."""
     deepgram_api_key: SecretStr | None = None
     """For the recogniser of that vendor."""
     deepgram_base_url: Url | None = None
@@ -129,6 +131,7 @@ _VARIABLES = (
     Variable("twilio_account_sid", ("TWILIO_ACCOUNT_SID",)),
     Variable("twilio_auth_token", ("TWILIO_AUTH_TOKEN",)),
     Variable("twilio_phone_number", ("TWILIO_PHONE_NUMBER",)),
+    Variable("twilio_api_base_url", ("TWILIO_API_BASE_URL",)),
     Variable("deepgram_api_key", ("DEEPGRAM_API_KEY",)),
     Variable("deepgram_base_url", ("DEEPGRAM_BASE_URL",)),
     Variable("openai_api_key", ("OPENAI_API_KEY",)),
@@ -159,6 +162,7 @@ _FIXES = {
     "port": "Write a number from 0 to 65535.",
     "twilio_account_sid": "It begins with AC; copy it from the account's page.",
     "twilio_phone_number": "Write it as +15551234567 (E.164).",
+    "twilio_api_base_url": "Write it as https://api.dublin.ie1.twilio.com.",
     "openai_base_url": "Write it as https://models.example.com/v1.",
     "deepgram_base_url": "Write it as https://api.eu.deepgram.com.",
     "elevenlabs_base_url": "Write it as https://api.eu.residency.elevenlabs.io.",

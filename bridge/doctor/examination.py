@@ -50,8 +50,6 @@ class Surroundings:
     """Unix seconds."""
     certificates: ssl.SSLContext | None = None
     """Whose certificates are trusted; None: the system's."""
-    account: Callable[[Settings], TwilioAccount] = account_of
-    twilio_api: str = TWILIO_API
 
 
 def read_configuration(
@@ -90,7 +88,7 @@ async def examine(
     async with Asking(around.wall_time, certificates=around.certificates) as asking:
         async with asyncio.TaskGroup() as group:
             vendors = group.create_task(_vendors(settings, assistant, asking))
-            carrier = group.create_task(_carrier(settings, around, asking))
+            carrier = group.create_task(_carrier(settings, asking))
             way = public_findings(settings, asking, around.wall_time, around.certificates)
             public = group.create_task(way)
             local = group.create_task(_local(settings, assistant, asking))
@@ -119,9 +117,9 @@ async def _vendors(settings: Settings, assistant: Assistant | None, asking: Aski
     return [models, *(finding for task in asked for finding in task.result())]
 
 
-async def _carrier(settings: Settings, around: Surroundings, asking: Asking) -> list[Finding]:
+async def _carrier(settings: Settings, asking: Asking) -> list[Finding]:
     try:
-        account = around.account(settings)
+        account = account_of(settings)
     except ConfigError as error:
         names = " and no ".join(each.key for each in error.problems)
         why = f"No {names}: calls are ended without the REST interface."
@@ -132,7 +130,7 @@ async def _carrier(settings: Settings, around: Surroundings, asking: Asking) -> 
         return [warning(ACCOUNT, told, fix), not_checked(NUMBER, "The package `twilio` is not installed.")]
     async with asyncio.TaskGroup() as group:
         # For the `Date` of the answer, whatever it is.
-        group.create_task(asking.ask("GET", f"{around.twilio_api}/2010-04-01"))
+        group.create_task(asking.ask("GET", f"{settings.twilio_api_base_url or TWILIO_API}/2010-04-01"))
         asked = group.create_task(_standing_and_number(account, settings))
     return asked.result()
 

@@ -129,7 +129,7 @@ def account_of(settings: Settings) -> TwilioAccount:
         ]
         fix = "Copy it from the account's page in the Twilio console."
         raise ConfigError([ConfigProblem(_SOURCE, name, "is not set.", fix) for name in missing])
-    return TwilioAccount(sid, SdkRest(sid, token))
+    return TwilioAccount(sid, SdkRest(sid, token, settings.twilio_api_base_url))
 
 
 def _own_number(found: Any) -> OwnNumber:

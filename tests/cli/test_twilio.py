@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
 from twilio_rest import NUMBER, SID, TOKEN, FakeTwilio, refusal
 from typer.testing import CliRunner
 
-from offhook.bridge.twilio.rest import SdkRest
 from offhook.cli import app
 from offhook.config.settings import Settings
 
@@ -37,8 +35,7 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeTwilio]:
     """A number that somebody else's server answers."""
     with FakeTwilio({"voice_url": "https://u:hush@old.example.com/answer?key=hush"}).in_thread() as fake:
-        at_fake = partial(SdkRest, base_url=fake.base_url)
-        monkeypatch.setattr("offhook.bridge.twilio.account.SdkRest", at_fake)
+        monkeypatch.setenv("TWILIO_API_BASE_URL", fake.base_url)
         yield fake
 
 
@@ -134,8 +131,7 @@ def test_whatever_stands_in_the_way_is_told_and_changes_nothing(
 
 
 def test_a_network_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    nowhere = partial(SdkRest, base_url="http://127.0.0.1:9")
-    monkeypatch.setattr("offhook.bridge.twilio.account.SdkRest", nowhere)
+    monkeypatch.setenv("TWILIO_API_BASE_URL", "http://127.0.0.1:9")
     code, output = link(NUMBER, "--yes")
     assert code == 2
     assert "cannot be reached" in output

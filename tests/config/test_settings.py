@@ -39,6 +39,7 @@ def test_every_variable_reaches_its_field() -> None:
             "TWILIO_ACCOUNT_SID": "AC123",
             "TWILIO_AUTH_TOKEN": "token",
             "TWILIO_PHONE_NUMBER": "+15551234567",
+            "TWILIO_API_BASE_URL": "http://127.0.0.1:9200/",
             "DEEPGRAM_API_KEY": "d",
             "DEEPGRAM_BASE_URL": "https://api.eu.deepgram.com/",
             "OPENAI_API_KEY": "o",
@@ -60,6 +61,7 @@ def test_every_variable_reaches_its_field() -> None:
     assert (settings.port, settings.host, settings.max_calls, settings.max_call_s) == (9000, "0.0.0.0", 7, 60)
     assert settings.twilio_auth_token is not None
     assert settings.twilio_auth_token.get_secret_value() == "token"
+    assert settings.twilio_api_base_url == "http://127.0.0.1:9200"
     assert settings.webhook_url == "https://example.com/events?team=1"
     assert settings.openai_base_url == "http://127.0.0.1:1234/v1"
     assert settings.account("openai").base_url == "http://127.0.0.1:1234/v1"

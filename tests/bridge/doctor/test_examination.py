@@ -6,9 +6,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aiohttp import web
@@ -20,8 +18,6 @@ from vendor_rig import emulated
 from offhook.bridge.doctor.examination import Surroundings, examine, read_configuration
 from offhook.bridge.doctor.finding import Finding, Outcome
 from offhook.bridge.server import Server
-from offhook.bridge.twilio.account import TwilioAccount
-from offhook.bridge.twilio.rest import SdkRest
 from offhook.config.assistant_loading import parse_assistant
 from offhook.config.errors import ConfigError
 from offhook.config.settings import Settings, load_settings
@@ -34,14 +30,9 @@ VENDORS = parse_assistant(
 CREDENTIALS = {"TWILIO_ACCOUNT_SID": SID, "TWILIO_AUTH_TOKEN": TOKEN, "TWILIO_PHONE_NUMBER": NUMBER}
 
 
-def around(fake: FakeTwilio, **changes: Any) -> Surroundings:
-    """Surroundings whose Twilio is the fake."""
-
-    def account(own: Settings) -> TwilioAccount:
-        assert own.twilio_auth_token is not None
-        return TwilioAccount(SID, SdkRest(SID, own.twilio_auth_token, fake.base_url))
-
-    return replace(Surroundings(account=account, twilio_api=fake.base_url), **changes)
+def at(fake: FakeTwilio, own: Settings) -> Settings:
+    """The settings with the fake for Twilio's REST interface."""
+    return own.model_copy(update={"twilio_api_base_url": fake.base_url})
 
 
 def by_check(findings: list[Finding]) -> Mapping[str, Finding]:
@@ -65,7 +56,7 @@ async def test_a_whole_bridge_with_number_and_vendors_is_well_but_for_its_addres
         server = Server(own, EchoFactory(), loop_clock())
         await server.start("127.0.0.1", port)
         try:
-            findings = await examine(own, VENDORS, around(fake))
+            findings = await examine(at(fake, own), VENDORS)
         finally:
             await server.stop()
     assert [finding.check for finding in findings] == [
@@ -137,7 +128,7 @@ async def test_everything_that_is_silent_is_told_within_its_time() -> None:
     try:
         async with FakeTwilio(stalls=True).listening() as fake:
             began = loop.time()
-            findings = by_check(await examine(own, VENDORS, around(fake)))
+            findings = by_check(await examine(at(fake, own), VENDORS))
             took_s = loop.time() - began
     finally:
         await runner.cleanup()
@@ -150,9 +141,9 @@ async def test_everything_that_is_silent_is_told_within_its_time() -> None:
 
 async def test_a_clock_that_is_wrong_is_found_by_the_servers_asked_anyway() -> None:
     async with FakeTwilio().listening() as fake:
-        wrong = around(fake, wall_time=lambda: time.time() + 120)
+        wrong = Surroundings(wall_time=lambda: time.time() + 120)
         own = settings(port=0, twilio_account_sid=SID, twilio_auth_token=SecretStr(TOKEN))
-        findings = by_check(await examine(own, EMBEDDED, wrong))
+        findings = by_check(await examine(at(fake, own), EMBEDDED, wrong))
     assert findings["clock"].outcome is Outcome.FAILED
     assert "ahead of the servers'" in findings["clock"].told
 
@@ -161,9 +152,9 @@ async def test_a_number_that_is_not_the_accounts_and_one_that_is_not_named() -> 
     async with FakeTwilio().listening() as fake:
         environment = {"PUBLIC_URL": "http://127.0.0.1:9", "PORT": "0"} | CREDENTIALS
         other = load_settings(environment | {"TWILIO_PHONE_NUMBER": "+15550100123"}, env_file=None)
-        findings = by_check(await examine(other, EMBEDDED, around(fake)))
+        findings = by_check(await examine(at(fake, other), EMBEDDED))
         unnamed = load_settings(environment | {"TWILIO_PHONE_NUMBER": ""}, env_file=None)
-        without = by_check(await examine(unnamed, EMBEDDED, around(fake)))
+        without = by_check(await examine(at(fake, unnamed), EMBEDDED))
     assert "is not a number of the account" in findings["twilio number"].told
     assert without["twilio number"].outcome is Outcome.NOT_CHECKED
 
@@ -172,7 +163,7 @@ async def test_without_the_package_of_twilio_calls_end_all_the_same(monkeypatch:
     monkeypatch.setattr("offhook.bridge.doctor.examination.find_spec", lambda name: None)
     own = settings(port=0, twilio_account_sid=SID, twilio_auth_token=SecretStr(TOKEN))
     async with FakeTwilio().listening() as fake:
-        findings = by_check(await examine(own, EMBEDDED, around(fake)))
+        findings = by_check(await examine(at(fake, own), EMBEDDED))
     assert findings["twilio account"].outcome is Outcome.WARNING
     assert "offhook[twilio]" in findings["twilio account"].fix
     assert fake.requests == []
