@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from offhook.config.settings import Settings
     from offhook.lab.call_result import CallPlan, CallResult
     from offhook.lab.script import Press, Say, Script
+    from offhook.lab.twilio.telephones import Telephone
 
 _ORDER = "offhook.cli.order"
 _ACTIONS = ("say", "wav", "dtmf", "script")
@@ -102,7 +103,7 @@ def call(
     try:
         from offhook.config.settings import load_settings
         from offhook.lab.call_result import CallPlan
-        from offhook.lab.directory import Directory, telephone_from
+        from offhook.lab.twilio.telephones import telephone_from
 
         settings = load_settings()
         token = settings.twilio_auth_token
@@ -115,9 +116,9 @@ def call(
             to_number=to_number,
             auth_token=token.get_secret_value() if token else None,
             record=record,
-            directory=Directory(dict(map(telephone_from, phone or ()))),
         )
-        result = asyncio.run(_place(plan, settings, assistant, quiet=as_json))
+        telephones = dict(map(telephone_from, phone or ()))
+        result = asyncio.run(_place(plan, telephones, settings, assistant, quiet=as_json))
     except ConfigError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(_TROUBLE) from error
@@ -157,7 +158,14 @@ def _parameters(given: Sequence[str], url: str | None) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-async def _place(plan: CallPlan, settings: Settings, assistant: Path | None, *, quiet: bool) -> CallResult:
+async def _place(
+    plan: CallPlan,
+    telephones: dict[str, Telephone],
+    settings: Settings,
+    assistant: Path | None,
+    *,
+    quiet: bool,
+) -> CallResult:
     """Place the call, to a server of its own if the plan names none."""
     from dataclasses import replace
 
@@ -165,20 +173,23 @@ async def _place(plan: CallPlan, settings: Settings, assistant: Path | None, *, 
 
     from offhook.lab.conversation_view import ConversationView
     from offhook.lab.place_call import place_call
+    from offhook.lab.twilio.simulated_twilio import SimulatedTwilio
     from offhook.pipeline.clock import LoopClock
 
     clock = LoopClock(asyncio.get_running_loop())
     view = ConversationView(Console())
     watch = (lambda _: None) if quiet else view.show_line
     if plan.url or plan.webhook:
-        return await place_call(plan, clock, watch=watch)
+        twilio = SimulatedTwilio(clock, auth_token=plan.auth_token, telephones=telephones)
+        return await place_call(plan, clock, watch=watch, twilio=twilio)
     from offhook.bridge.app import serve_in_process
 
     # Nobody outside reaches this server: neither signatures nor a public address are of use.
     private = {"public_url": None, "twilio_auth_token": None, "host": "127.0.0.1"}
     async with serve_in_process(settings.model_copy(update=private), assistant) as server:
         there = replace(plan, webhook=server.webhook_url, auth_token=None)
-        return await place_call(there, clock, watch=watch)
+        twilio = SimulatedTwilio(clock, telephones=telephones)
+        return await place_call(there, clock, watch=watch, twilio=twilio)
 
 
 def _print(result: CallResult, *, as_json: bool) -> None:

@@ -11,17 +11,15 @@ from typing import Any, Literal
 
 from .caller import StepFailure
 from .carrier import CarrierCounts
-from .directory import Directory
 from .expectations import Verdict
 from .figures import TurnFigures, Underrun
 from .hearing import BargeIn
-from .rest_interface import LiveCalls
 from .script import Script
 
 
 @dataclass(frozen=True, slots=True)
 class CallPlan:
-    """A call to place; exactly one of `webhook` and `url` is set."""
+    """A call to place: to `webhook`, to `url`, or to `to_number` as the simulated Twilio routes it."""
 
     script: Script
     webhook: str | None = None
@@ -38,10 +36,10 @@ class CallPlan:
     """Where the stereo recording goes."""
     recognise: bool = True
     """Put what the agent was heard to say into words after the call."""
-    directory: Directory = field(default_factory=Directory)
-    """Who answers when the call is handed over."""
-    live_calls: LiveCalls | None = None
-    """Where the call is entered, for the simulated REST interface to change it."""
+    patience_s: float | None = None
+    """So long does the caller hold a line on which nothing is heard; None: however long it takes."""
+    answers: bool = False
+    """The caller of the script does not call, but sits at `to_number` until the REST interface rings it."""
     vanish_hold_s: float = 12.0
     """How long a vanished caller's socket is left open."""
     seed: int | None = None

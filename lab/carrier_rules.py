@@ -14,7 +14,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from .twilio_error import numbered
+from .twilio.errors import numbered
 
 _INVALID_MESSAGE = 31951
 _MALFORMED_MESSAGE = 31950

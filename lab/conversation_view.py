@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.text import Text
 
 from .call_result import CallResult, LiveLine
-from .dialling import told_ending
 from .expectations import Verdict
 from .figures import Stage, TurnFigures
+from .twilio.ending import told_ending
 
 _COLOURS = {"caller": "cyan", "agent": "green", "bridge": "dim", "line": "dim"}
 _BAR_CELLS = 28

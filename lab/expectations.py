@@ -18,9 +18,9 @@ from typing import Any
 
 from .agent_words import HeardSpeech
 from .bridge_log import BridgeEvent
-from .dialling import Ending, told_ending
 from .hearing import BargeIn, Sound, Utterance, first_sound_after
 from .script import Expect, Say, Script, ToolExpectation
+from .twilio.ending import Ending, told_ending
 
 EAR, RECOGNISER, LOG = "the caller's ear", "recogniser on the caller's side", "the bridge's log"
 

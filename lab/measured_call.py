@@ -17,12 +17,12 @@ from offhook.pipeline.clock import LoopClock
 from .bridge_log import BridgeEvent, BridgeLog, control_url
 from .caller import ScriptedCaller, SpokenUtterance, StepFailure
 from .carrier import Gap, SimulatedCarrier
-from .dialling import new_sid
 from .hearing import FRAME_MS, Sound, Utterance
 from .line import Microphone
 from .noises import Samples
 from .phone import Phone, PhoneMoment
 from .script import Script
+from .twilio.calls import new_sid
 
 
 @dataclass

@@ -23,8 +23,8 @@ from .caller import Act, ScriptedCaller
 from .carrier import SimulatedCarrier
 from .line import CLEAR_LINE, ClumpedDelivery, LineConditions
 from .script import HangUpKind
-from .signature import sign
-from .twilio_error import twilio_error
+from .twilio.errors import twilio_error
+from .twilio.signature import sign
 
 FRAME_S = 0.02
 _OPEN_TIMEOUT_S = 10.0
@@ -73,12 +73,14 @@ class Phone:
         *,
         max_s: float,
         auth_token: str | None = None,
+        on_open: Callable[[], None] = lambda: None,
         on_moment: Callable[[PhoneMoment], None] = lambda _: None,
         line: LineConditions = CLEAR_LINE,
         seed: int = 0,
     ) -> None:
         self._clock, self._carrier, self._caller = clock, carrier, caller
-        self._max_s, self._auth_token, self._on_moment = max_s, auth_token, on_moment
+        self._max_s, self._auth_token = max_s, auth_token
+        self._on_open, self._on_moment = on_open, on_moment
         self._to_bridge = ClumpedDelivery[str](
             random.Random(seed),
             jitter_ms=line.jitter_ms,
@@ -105,6 +107,7 @@ class Phone:
         try:
             for message in self._carrier.open():
                 await connection.send(message)
+            self._on_open()
             end = await self._talk(connection)
             vanished = end.reason == HangUpKind.VANISH.value
             return end

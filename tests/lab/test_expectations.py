@@ -9,10 +9,10 @@ import pytest
 
 from offhook.lab.agent_words import HeardSpeech
 from offhook.lab.bridge_log import BridgeEvent
-from offhook.lab.dialling import Ending
 from offhook.lab.expectations import EAR, LOG, RECOGNISER, Evidence, Verdict, judge
 from offhook.lab.hearing import BargeIn, Sound, Utterance
 from offhook.lab.script import Expect, Say, Script, Step, ToolExpectation
+from offhook.lab.twilio.ending import Ending
 
 POLICY = re.compile("shipping", re.IGNORECASE)
 

@@ -19,7 +19,7 @@ from offhook.lab.caller import ScriptedCaller
 from offhook.lab.carrier import SimulatedCarrier
 from offhook.lab.phone import Phone, PhoneMoment, StreamEnd
 from offhook.lab.script import HangUp, HangUpKind, Press, Say, Script, Silence, Step
-from offhook.lab.signature import sign
+from offhook.lab.twilio.signature import sign
 from offhook.pipeline.clock import LoopClock
 
 from .scripted_bridge import LOUD, Bridge, Seen, scripted_bridge

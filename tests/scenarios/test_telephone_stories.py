@@ -26,14 +26,15 @@ from offhook.bridge.twilio.rest import SdkRest
 from offhook.codecs import g711, wav
 from offhook.config.settings import load_settings
 from offhook.lab.call_result import CallPlan, CallResult
-from offhook.lab.directory import Directory, Telephone
 from offhook.lab.place_call import place_call
-from offhook.lab.rest_interface import CallUpdate, LiveCalls, RestInterface
 from offhook.lab.script import HangUp, Say, Script, Silence, Step, WaitFor
 from offhook.lab.scripted_engines import AnsweringModel, Answers
 from offhook.lab.spelled_speech import LevelVoiceActivity, spell
 from offhook.lab.trials.conversation import trial_assistant
 from offhook.lab.trials.engines import trial_engines
+from offhook.lab.twilio.calls import CallUpdate
+from offhook.lab.twilio.simulated_twilio import SimulatedTwilio
+from offhook.lab.twilio.telephones import Telephone
 from offhook.lab.vendors.fault_words import parse_fault
 from offhook.lab.vendors.inside import spelled_inside
 from offhook.pipeline.messages import CallerSaid, ModelDelta, ModelRequest, ToolRequest
@@ -61,8 +62,7 @@ class Exchange:
     server: Server
     page: str
     folder: Path
-    token: str | None = None
-    live_calls: LiveCalls | None = None
+    twilio: SimulatedTwilio
 
     async def call(self, *steps: Step, session: str = "", **telephones: Telephone) -> CallResult:
         """Place a call to the webhook; who is rung and is not named answers."""
@@ -71,12 +71,10 @@ class Exchange:
             Script(steps, max_s=60),
             webhook=f"{self.page}/voice/inbound" + (f"?session={session}" if session else ""),
             recognise=False,
-            directory=Directory({numbers[name]: telephone for name, telephone in telephones.items()}),
-            auth_token=self.token,
-            live_calls=self.live_calls,
             seed=1,
         )
-        return await place_call(plan, loop_clock())
+        self.twilio.telephones.update((numbers[name], telephone) for name, telephone in telephones.items())
+        return await place_call(plan, loop_clock(), twilio=self.twilio)
 
     def says(self, words: str) -> Say:
         """What the caller says."""
@@ -150,21 +148,21 @@ async def exchange(
                 server.state.recorder = recorder
                 port = await server.start("127.0.0.1", 0)
                 try:
-                    yield Exchange(server, f"http://127.0.0.1:{port}", folder)
+                    yield Exchange(server, f"http://127.0.0.1:{port}", folder, SimulatedTwilio(clock, seed=1))
                 finally:
                     await server.stop()
                     await recorder.close()
                 return
-            live_calls, port = LiveCalls(), free_port()
+            twilio, port = SimulatedTwilio(clock, account_sid=SID, auth_token=TOKEN, seed=1), free_port()
             page = f"http://127.0.0.1:{port}"
-            async with RestInterface(live_calls, SID, TOKEN).listening() as interface:
+            async with twilio.listening() as interface:
                 signed = settings(public_url=page, twilio_auth_token=SecretStr(TOKEN), twilio_account_sid=SID)
                 with_rest = Server(
                     signed, factory, clock, rest=SdkRest(SID, SecretStr(TOKEN), base_url=interface)
                 )
                 await with_rest.start("127.0.0.1", port)
                 try:
-                    yield Exchange(with_rest, page, folder, TOKEN, live_calls)
+                    yield Exchange(with_rest, page, folder, twilio)
                 finally:
                     await with_rest.stop()
 
@@ -338,10 +336,7 @@ async def test_somebody_else_takes_a_call_off_its_stream_and_the_bridge_lets_it_
             while not (live := line.server.state.registry.live()):  # noqa: ASYNC110  time is virtual
                 await asyncio.sleep(0.1)
             await asyncio.sleep(2)
-            assert line.live_calls is not None
-            line.live_calls.update(
-                live[0].call_sid, CallUpdate(twiml="<Response><Say>Hold on.</Say></Response>")
-            )
+            line.twilio.update(live[0].call_sid, CallUpdate(twiml="<Response><Say>Hold on.</Say></Response>"))
 
         call, _ = await asyncio.gather(line.call(Silence(20.0), HangUp()), take())
         assert call.twiml[1:] == ("REST: other TwiML", "<Say> Hold on.")
@@ -354,14 +349,13 @@ async def test_a_call_that_rings_elsewhere_can_be_ended_over_the_rest_interface(
     async with exchange(tmp_path, hands_over, rest=True, **HANDS_OVER) as line:
 
         async def end() -> None:
-            assert line.live_calls is not None
             while not line.server.state.registry.all():  # noqa: ASYNC110  time is virtual
                 await asyncio.sleep(0.1)
             entry = line.server.state.registry.all()[0]
             while entry.outcome is None:  # noqa: ASYNC110  time is virtual
                 await asyncio.sleep(0.1)
             await asyncio.sleep(5)
-            line.live_calls.update(entry.call_sid, CallUpdate(completed=True))
+            line.twilio.update(entry.call_sid, CallUpdate(completed=True))
 
         words, away = line.says("anchor basket candle"), Telephone("no-answer")
         call, _ = await asyncio.gather(line.call(Silence(0.5), words, Silence(60.0), sales=away), end())

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import random
+import asyncio
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import aiohttp
 import pytest
 from aiohttp import web
+from bridge_rig import loop_clock
 
 from offhook.config.errors import ConfigError, ProtocolError
-from offhook.lab.dialling import CallLeg, Ending, Webhook, follow
-from offhook.lab.directory import Directory, Rung, Telephone, telephone_from
 from offhook.lab.phone import StreamEnd
-from offhook.lab.signature import sign
-from offhook.lab.twiml import ConnectStream
+from offhook.lab.twilio.ending import Ending
+from offhook.lab.twilio.signature import sign
+from offhook.lab.twilio.simulated_twilio import SimulatedTwilio
+from offhook.lab.twilio.telephones import Rung, Telephone, telephone_from
+from offhook.lab.twilio.verbs import ConnectStream
+from offhook.lab.twilio.world import Recorded, Subscriber
 
 TOKEN = "12345"
 CONNECT = '<Connect action="/after"><Stream url="ws://127.0.0.1:1/media"/></Connect>'
@@ -34,26 +37,6 @@ def test_the_signature_is_the_one_twilio_publishes() -> None:
     assert (
         sign("https://mycompany.com/myapp.php?foo=1&bar=2", fields, TOKEN) == "RSOYDt4T1cUTdK1PDd93/VVr8B8="
     )
-
-
-class JumpingClock:
-    """Time that passes at once."""
-
-    def __init__(self) -> None:
-        self.time_s = 0.0
-
-    def now(self) -> float:
-        return self.time_s
-
-    def call_at(self, when: float, callback: Callable[[], None]) -> _NoTimer:
-        raise NotImplementedError
-
-    async def sleep_until(self, when: float) -> None:
-        self.time_s = max(self.time_s, when)
-
-
-class _NoTimer:
-    def cancel(self) -> None: ...
 
 
 @dataclass
@@ -92,30 +75,69 @@ async def site(**pages: str) -> AsyncIterator[Site]:
         await runner.cleanup()
 
 
+class Caller(Subscriber):
+    """Holds the line for as long as it takes; each stream ends as `end` says."""
+
+    def __init__(self, end: StreamEnd | None, patience_s: float = math.inf) -> None:
+        self.end, self.patience_s = end, patience_s
+        self.notes: list[str] = []
+        self.warned: list[str] = []
+        self.heard = b""
+        self.says = Recorded(b"\x20" * 16_000)
+
+    async def stream(self, verb: ConnectStream, stream_sid: str, started: Callable[[], None]) -> StreamEnd:
+        assert self.end is not None, "no stream was expected"
+        started()
+        return self.end
+
+    def take_away(self) -> None:
+        raise AssertionError("no stream goes on")
+
+    async def listen(self, audio: bytes) -> bool:
+        self.heard += audio
+        return await self.wait(len(audio) / 8000)
+
+    async def record(self, longest_s: float, silence_s: float) -> Recorded:
+        await asyncio.sleep(min(longest_s, 3.0))
+        return self.says
+
+    def warn(self, line: str) -> None:
+        self.warned.append(line)
+
+    async def wait(self, seconds: float) -> bool:
+        await asyncio.sleep(min(seconds, self.patience_s))
+        return seconds <= self.patience_s
+
+    def note(self, line: str) -> None:
+        self.notes.append(line)
+
+
 async def dial(
-    served: Site, end: StreamEnd | None = None, *, page: str = "voice", **telephones: Telephone
+    served: Site,
+    end: StreamEnd | None = None,
+    *,
+    page: str = "voice",
+    patience_s: float = math.inf,
+    lost_stream_ends_call: bool = False,
+    **telephones: Telephone,
 ) -> tuple[Ending, list[str]]:
     """Dial the site's page; each stream ends as `end` says."""
-    notes: list[str] = []
-
-    async def stream(verb: ConnectStream) -> StreamEnd:
-        assert end is not None, "no stream was expected"
-        return end
-
-    leg = CallLeg.new(random.Random(1), "+15550001111", "+15550002222")
-    async with aiohttp.ClientSession() as session:
-        webhook = Webhook(session, leg, TOKEN)
-        directory = Directory({f"+{number.strip('n')}": phone for number, phone in telephones.items()})
-        ending = await follow(
-            f"{served.url}/{page}", webhook, JumpingClock(), stream, notes.append, directory
-        )
-    return ending, notes
+    directory = {f"+{number.strip('n')}": phone for number, phone in telephones.items()}
+    twilio = SimulatedTwilio(
+        loop_clock(),
+        auth_token=TOKEN,
+        telephones=directory,
+        lost_stream_ends_call=lost_stream_ends_call,
+        seed=1,
+    )
+    caller = Caller(end, patience_s)
+    leg = twilio.leg("+15550001111", "+15550002222")
+    return await twilio.call_in(leg, caller, f"{served.url}/{page}"), caller.notes
 
 
 BRIDGE_CLOSED = StreamEnd("bridge", 5000, 1000)
 
 
-@pytest.mark.realtime
 async def test_the_webhook_is_asked_as_twilio_asks() -> None:
     async with site(voice="<Hangup/>") as served:
         await dial(served)
@@ -129,7 +151,6 @@ async def test_the_webhook_is_asked_as_twilio_asks() -> None:
     assert signature == sign(f"{served.url}/voice", form, TOKEN)
 
 
-@pytest.mark.realtime
 async def test_the_action_is_followed_after_the_stream() -> None:
     pages = {"voice": CONNECT, "after": "<Say>Bye</Say><Pause length='30'/><Redirect>/last</Redirect>"}
     async with site(**pages, last="<Dial>+15550003333</Dial>") as served:
@@ -140,7 +161,6 @@ async def test_the_action_is_followed_after_the_stream() -> None:
     assert notes[-2:] == ["<Dial> +15550003333", "+15550003333: answered after 2 s"]
 
 
-@pytest.mark.realtime
 async def test_a_get_redirect_carries_its_form_in_the_signed_url() -> None:
     async with site(voice='<Redirect method="GET">/next?x=a%20b</Redirect>', next="<Hangup/>") as served:
         ending, _ = await dial(served)
@@ -150,13 +170,11 @@ async def test_a_get_redirect_carries_its_form_in_the_signed_url() -> None:
     assert signature
 
 
-@pytest.mark.realtime
 async def test_the_agent_ended_a_call_whose_stream_the_bridge_closed() -> None:
     async with site(voice=CONNECT, after="<Hangup/>") as served:
         assert (await dial(served, BRIDGE_CLOSED))[0] == Ending("agent")
 
 
-@pytest.mark.realtime
 async def test_a_caller_who_hung_up_is_told_to_the_action_and_no_more() -> None:
     async with site(voice=CONNECT, after="<Dial>+15550003333</Dial>") as served:
         ending, _ = await dial(served, StreamEnd("caller", 5000, reason="stop"))
@@ -164,7 +182,6 @@ async def test_a_caller_who_hung_up_is_told_to_the_action_and_no_more() -> None:
     assert served.asked[1][2]["CallStatus"] == "completed"
 
 
-@pytest.mark.realtime
 async def test_a_broken_stream_makes_a_lost_call_unless_the_twiml_saves_it() -> None:
     broken = StreamEnd("lost", 5000, 1011, "fault")
     async with site(voice=CONNECT, after="<Hangup/>") as served:
@@ -173,7 +190,6 @@ async def test_a_broken_stream_makes_a_lost_call_unless_the_twiml_saves_it() -> 
         assert (await dial(served, broken))[0].by == "transfer"
 
 
-@pytest.mark.realtime
 async def test_a_spoken_refusal_ends_the_call() -> None:
     async with site(voice="<Say>All lines are busy.</Say><Hangup/>") as served:
         ending, notes = await dial(served)
@@ -181,7 +197,6 @@ async def test_a_spoken_refusal_ends_the_call() -> None:
     assert notes == ["<Say> All lines are busy.", "<Hangup>"]
 
 
-@pytest.mark.realtime
 @pytest.mark.parametrize(
     ("page", "code"),
     [
@@ -198,7 +213,6 @@ async def test_an_answer_that_twilio_refuses(page: str, code: str) -> None:
             await dial(served)
 
 
-@pytest.mark.realtime
 async def test_a_webhook_that_is_not_there() -> None:
     with pytest.raises(ProtocolError, match="11205"):
         await dial(Site({}, url="http://127.0.0.1:1"))
@@ -207,7 +221,6 @@ async def test_a_webhook_that_is_not_there() -> None:
 RINGS = '<Dial action="/dialled?n=1" timeout="20" answerOnBridge="true"><Number>+15550003333</Number></Dial>'
 
 
-@pytest.mark.realtime
 async def test_behind_a_call_that_somebody_took_the_action_is_asked_and_the_call_counts_as_handed_over() -> (
     None
 ):
@@ -224,7 +237,6 @@ async def test_behind_a_call_that_somebody_took_the_action_is_asked_and_the_call
     assert len(form["DialCallSid"]) == 34
 
 
-@pytest.mark.realtime
 @pytest.mark.parametrize("answer", ["busy", "no-answer", "failed"])
 async def test_behind_a_call_that_nobody_took_the_action_decides(answer: Any) -> None:
     async with site(voice=RINGS, dialled="<Say>Nobody there.</Say>") as served:
@@ -234,14 +246,12 @@ async def test_behind_a_call_that_nobody_took_the_action_decides(answer: Any) ->
     assert ending.by == "agent"
 
 
-@pytest.mark.realtime
 async def test_without_an_action_the_document_goes_on_behind_the_other_call() -> None:
     async with site(voice="<Dial>+15550003333</Dial><Say>Back.</Say>") as served:
         _, notes = await dial(served, n15550003333=Telephone("busy"))
     assert notes[-1] == "<Say> Back."
 
 
-@pytest.mark.realtime
 async def test_a_call_that_is_rejected_is_never_answered() -> None:
     async with site(voice='<Reject reason="busy"/>') as served:
         assert (await dial(served))[0] == Ending("agent", "the call was not answered: busy")
@@ -259,7 +269,6 @@ def test_a_telephone_is_written_as_number_and_answer() -> None:
             telephone_from(wrong)
 
 
-@pytest.mark.realtime
 async def test_a_stream_that_is_lost_behind_an_answered_transfer_is_a_lost_call() -> None:
     back = '<Connect action="/last"><Stream url="ws://127.0.0.1:1/media"/></Connect>'
     async with site(voice=RINGS, dialled=back, last="<Hangup/>") as served:

@@ -1,98 +1,23 @@
 """TwiML as Twilio reads it: a document in, verbs out, or the error Twilio would log.
 
-Source: Twilio's TwiML reference for <Connect>, <Stream>, <Parameter>, <Say>, <Pause>, <Redirect>,
-<Dial>, <Hangup> and its error dictionary.
+Source: Twilio's TwiML reference for each verb, and its error dictionary.
 """
 
 from __future__ import annotations
 
-__all__ = [
-    "ConnectStream",
-    "Dial",
-    "Hangup",
-    "Pause",
-    "Redirect",
-    "Reject",
-    "SayText",
-    "Verb",
-    "parse_twiml",
-    "stream_url",
-]
+__all__ = ["parse_twiml", "stream_url"]
 
 import ipaddress
+import re
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
-from offhook.config.errors import ProtocolError
-
-from .twilio_error import twilio_error
+from .errors import twilio_error
+from .verbs import ConnectStream, Dial, Hangup, Pause, Play, Record, Redirect, Reject, SayText, Verb
 
 _MAX_BYTES = 64 * 1024
 _MAX_PARAMETER = 500
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectStream:
-    """`<Connect><Stream>`: the call's audio goes both ways over a WebSocket until it closes."""
-
-    url: str
-    parameters: Mapping[str, str]
-    action: str | None = None
-    """Requested when the stream has ended; the call goes on with what it answers."""
-    method: str = "POST"
-    name: str = ""
-    status_callback: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SayText:
-    """`<Say>`: Twilio's own voice speaks."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """`<Pause>`: silence."""
-
-    length_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Redirect:
-    """`<Redirect>`: the call goes on with another document."""
-
-    url: str
-    method: str = "POST"
-
-
-@dataclass(frozen=True, slots=True)
-class Dial:
-    """`<Dial>`: the caller is connected to somebody else."""
-
-    number: str
-    timeout_s: float = 30.0
-    """So long does it ring."""
-    action: str | None = None
-    """Requested when the other call is over, or never came about; the call goes on with what it answers."""
-    method: str = "POST"
-
-
-@dataclass(frozen=True, slots=True)
-class Hangup:
-    """`<Hangup>`: the call ends."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """`<Reject>`: the call is not answered at all."""
-
-    reason: str
-
-
-Verb = ConnectStream | SayText | Pause | Redirect | Dial | Hangup | Reject
+_LONGEST_WAIT_S = 600.0
 
 
 def parse_twiml(document: bytes, base_url: str) -> tuple[Verb, ...]:
@@ -144,17 +69,18 @@ def _read_connect(element: ET.Element, base_url: str) -> Verb:
     track = stream.get("track", "inbound_track")
     if track != "inbound_track":
         raise twilio_error(31941, f"<Connect><Stream> takes track inbound_track only, not {track!r}")
-    action, callback = element.get("action"), stream.get("statusCallback")
+    callback = stream.get("statusCallback")
     if callback is not None and not urlsplit(callback).netloc:
         raise twilio_error(12200, f"statusCallback {callback!r} must be an absolute URL")
     websocket_base = base_url.replace("http", "ws", 1)
     return ConnectStream(
         url=stream_url(urljoin(websocket_base, _required(stream, "url"))),
         parameters=_parameters(stream),
-        action=urljoin(base_url, action) if action else None,
+        action=_action(element, base_url),
         method=_method(element),
         name=stream.get("name", ""),
         status_callback=callback,
+        status_callback_method=_method(stream, "statusCallbackMethod"),
     )
 
 
@@ -188,17 +114,43 @@ def _read_redirect(element: ET.Element, base_url: str) -> Verb:
 
 def _read_dial(element: ET.Element, base_url: str) -> Verb:
     _allow(element, "action", "method", "timeout", "answerOnBridge", "callerId", "timeLimit", "hangupOnStar")
-    if len(element) > 1 or any(child.tag != "Number" for child in element):
-        raise twilio_error(12200, "<Dial> may hold one <Number> here, and nothing else")
-    number = "".join(element.itertext()).strip()
-    if not number:
-        raise ProtocolError("13201: <Dial> has no number")
-    action = element.get("action")
+    if any(child.tag != "Number" for child in element):
+        raise twilio_error(12200, "<Dial> may hold <Number> here, and nothing else")
+    texts = [child.text or "" for child in element] or [element.text or ""]
+    numbers = tuple(text.strip() for text in texts)
+    if not all(numbers):
+        raise twilio_error(13201, "<Dial> has no number")
     return Dial(
-        number,
+        numbers,
         timeout_s=_seconds(element, "timeout", "30"),
-        action=urljoin(base_url, action) if action else None,
+        time_limit_s=_seconds(element, "timeLimit", "14400", most=86_400),
+        answer_on_bridge=_flag(element, "answerOnBridge", "false"),
+        action=_action(element, base_url),
         method=_method(element),
+    )
+
+
+def _read_play(element: ET.Element, base_url: str) -> Verb:
+    _allow(element, "digits", "loop")
+    url, digits = (element.text or "").strip(), element.get("digits", "")
+    if bool(url) == bool(digits):
+        raise twilio_error(12200, "<Play> has either an address or digits")
+    if not re.fullmatch("[0-9*#A-Dw]*", digits):
+        raise twilio_error(12200, f"<Play digits={digits[:40]!r}> are not all keys or w")
+    loops = int(_seconds(element, "loop", "1"))
+    if not loops:
+        raise twilio_error(12200, "<Play loop='0'> would never end; this caller hears no endless sound")
+    return Play(urljoin(base_url, url) if url else "", digits, loops)
+
+
+def _read_record(element: ET.Element, base_url: str) -> Verb:
+    _allow(element, "action", "method", "maxLength", "timeout", "playBeep", "finishOnKey", "trim")
+    return Record(
+        _action(element, base_url) or base_url,
+        _method(element),
+        _seconds(element, "maxLength", "3600", most=14_400),
+        _seconds(element, "timeout", "5"),
+        _flag(element, "playBeep", "true"),
     )
 
 
@@ -219,6 +171,8 @@ _VERBS = {
     "Dial": _read_dial,
     "Hangup": _read_hangup,
     "Pause": _read_pause,
+    "Play": _read_play,
+    "Record": _read_record,
     "Redirect": _read_redirect,
     "Reject": _read_reject,
     "Say": _read_say,
@@ -238,20 +192,32 @@ def _allow(element: ET.Element, *names: str) -> None:
         raise twilio_error(12200, f"<{element.tag}> has no attribute {', '.join(sorted(unknown))}")
 
 
-def _seconds(element: ET.Element, name: str, default: str) -> float:
+def _action(element: ET.Element, base_url: str) -> str | None:
+    action = element.get("action")
+    return urljoin(base_url, action) if action else None
+
+
+def _flag(element: ET.Element, name: str, default: str) -> bool:
+    value = element.get(name, default)
+    if value not in ("true", "false"):
+        raise twilio_error(12200, f"<{element.tag} {name}={value[:40]!r}> must be true or false")
+    return value == "true"
+
+
+def _seconds(element: ET.Element, name: str, default: str, most: float = _LONGEST_WAIT_S) -> float:
     try:
         seconds = float(element.get(name, default))
     except ValueError:
         seconds = -1.0
-    if not 0 <= seconds <= 600:
+    if not 0 <= seconds <= most:
         raise twilio_error(12200, f"<{element.tag} {name}={element.get(name)!r}> is not a number of seconds")
     return seconds
 
 
-def _method(element: ET.Element) -> str:
-    method = element.get("method", "POST").upper()
+def _method(element: ET.Element, name: str = "method") -> str:
+    method = element.get(name, "POST").upper()
     if method not in ("GET", "POST"):
-        raise twilio_error(12200, f"<{element.tag} method={method!r}> must be GET or POST")
+        raise twilio_error(12200, f"<{element.tag} {name}={method!r}> must be GET or POST")
     return method
 
 

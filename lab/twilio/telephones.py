@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-__all__ = ["ANSWERS", "Directory", "Rung", "Telephone", "telephone_from"]
+__all__ = ["ANSWERS", "Rung", "Telephone", "ring_all", "telephone_from"]
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 from offhook.config.errors import ConfigError, ConfigProblem
@@ -44,15 +44,13 @@ class Telephone:
         return Rung(self.answer, self.after_s)
 
 
-@dataclass(frozen=True, slots=True)
-class Directory:
-    """Telephones by number (E.164); whoever is not in it answers."""
-
-    telephones: Mapping[str, Telephone] = field(default_factory=dict)
-
-    def of(self, number: str) -> Telephone:
-        """Find a telephone."""
-        return self.telephones.get(number, Telephone())
+def ring_all(telephones: Mapping[str, Telephone], timeout_s: float) -> tuple[str, Rung]:
+    """Ring telephones by their numbers at the same time: who was first to answer, or last to be given up."""
+    rung = {number: telephone.ring(timeout_s) for number, telephone in telephones.items()}
+    answered = {number: each for number, each in rung.items() if each.status == "completed"}
+    if answered:
+        return min(answered.items(), key=lambda item: item[1].rang_s)
+    return max(rung.items(), key=lambda item: item[1].rang_s)
 
 
 def telephone_from(text: str) -> tuple[str, Telephone]:

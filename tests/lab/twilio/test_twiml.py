@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from offhook.config.errors import ProtocolError
-from offhook.lab.twiml import ConnectStream, Dial, Hangup, Pause, Redirect, SayText, parse_twiml, stream_url
+from offhook.lab.twilio.twiml import parse_twiml, stream_url
+from offhook.lab.twilio.verbs import ConnectStream, Dial, Hangup, Pause, Redirect, SayText
 
 BASE = "http://127.0.0.1:8080/voice/inbound?assistant=demo"
 
@@ -39,7 +40,7 @@ def test_a_whole_document_is_read() -> None:
             status_callback="http://127.0.0.1:8080/s",
         ),
         Redirect("http://127.0.0.1:8080/next", "GET"),
-        Dial("+15550002222"),
+        Dial(("+15550002222",)),
         Hangup(),
     )
 
