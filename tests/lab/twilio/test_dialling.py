@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import math
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from aiohttp import web
-from bridge_rig import loop_clock
+from telephone_rig import TOKEN, Site, dial, site
 
 from offhook.config.errors import ConfigError, ProtocolError
 from offhook.lab.phone import StreamEnd
 from offhook.lab.twilio.ending import Ending
 from offhook.lab.twilio.signature import sign
-from offhook.lab.twilio.simulated_twilio import SimulatedTwilio
-from offhook.lab.twilio.telephones import Rung, Telephone, telephone_from
-from offhook.lab.twilio.verbs import ConnectStream
-from offhook.lab.twilio.world import Recorded, Subscriber
+from offhook.lab.twilio.telephones import Rung, Telephone, ring_all, telephone_from
 
-TOKEN = "12345"
 CONNECT = '<Connect action="/after"><Stream url="ws://127.0.0.1:1/media"/></Connect>'
 
 
@@ -37,102 +27,6 @@ def test_the_signature_is_the_one_twilio_publishes() -> None:
     assert (
         sign("https://mycompany.com/myapp.php?foo=1&bar=2", fields, TOKEN) == "RSOYDt4T1cUTdK1PDd93/VVr8B8="
     )
-
-
-@dataclass
-class Site:
-    """A site whose pages answer with the given TwiML; notes what it was asked."""
-
-    pages: dict[str, str]
-    url: str = ""
-    asked: list[tuple[str, str, dict[str, str], str]] = field(default_factory=list)
-    """Method, path, form and signature."""
-
-    async def answer(self, request: web.Request) -> web.Response:
-        form = {k: str(v) for k, v in (await request.post()).items()} or dict(request.query)
-        signature = request.headers.get("X-Twilio-Signature", "")
-        self.asked.append((request.method, request.path, form, signature))
-        page = self.pages[request.path]
-        if page.isdigit():
-            return web.Response(status=int(page), text="no such call")
-        if page.startswith("plain:"):
-            return web.Response(text=page)
-        return web.Response(text=f"<Response>{page}</Response>", content_type="text/xml")
-
-
-@asynccontextmanager
-async def site(**pages: str) -> AsyncIterator[Site]:
-    served = Site({f"/{name}": page for name, page in pages.items()})
-    app = web.Application()
-    app.router.add_route("*", "/{page}", served.answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        served.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        yield served
-    finally:
-        await runner.cleanup()
-
-
-class Caller(Subscriber):
-    """Holds the line for as long as it takes; each stream ends as `end` says."""
-
-    def __init__(self, end: StreamEnd | None, patience_s: float = math.inf) -> None:
-        self.end, self.patience_s = end, patience_s
-        self.notes: list[str] = []
-        self.warned: list[str] = []
-        self.heard = b""
-        self.says = Recorded(b"\x20" * 16_000)
-
-    async def stream(self, verb: ConnectStream, stream_sid: str, started: Callable[[], None]) -> StreamEnd:
-        assert self.end is not None, "no stream was expected"
-        started()
-        return self.end
-
-    def take_away(self) -> None:
-        raise AssertionError("no stream goes on")
-
-    async def listen(self, audio: bytes) -> bool:
-        self.heard += audio
-        return await self.wait(len(audio) / 8000)
-
-    async def record(self, longest_s: float, silence_s: float) -> Recorded:
-        await asyncio.sleep(min(longest_s, 3.0))
-        return self.says
-
-    def warn(self, line: str) -> None:
-        self.warned.append(line)
-
-    async def wait(self, seconds: float) -> bool:
-        await asyncio.sleep(min(seconds, self.patience_s))
-        return seconds <= self.patience_s
-
-    def note(self, line: str) -> None:
-        self.notes.append(line)
-
-
-async def dial(
-    served: Site,
-    end: StreamEnd | None = None,
-    *,
-    page: str = "voice",
-    patience_s: float = math.inf,
-    lost_stream_ends_call: bool = False,
-    **telephones: Telephone,
-) -> tuple[Ending, list[str]]:
-    """Dial the site's page; each stream ends as `end` says."""
-    directory = {f"+{number.strip('n')}": phone for number, phone in telephones.items()}
-    twilio = SimulatedTwilio(
-        loop_clock(),
-        auth_token=TOKEN,
-        telephones=directory,
-        lost_stream_ends_call=lost_stream_ends_call,
-        seed=1,
-    )
-    caller = Caller(end, patience_s)
-    leg = twilio.leg("+15550001111", "+15550002222")
-    return await twilio.call_in(leg, caller, f"{served.url}/{page}"), caller.notes
 
 
 BRIDGE_CLOSED = StreamEnd("bridge", 5000, 1000)
@@ -260,6 +154,12 @@ async def test_a_call_that_is_rejected_is_never_answered() -> None:
 def test_a_telephone_rings_no_longer_than_it_may() -> None:
     assert Telephone("answers", after_s=25).ring(20) == Rung("no-answer", 20)
     assert Telephone("busy", after_s=1).ring(20) == Rung("busy", 1)
+
+
+def test_of_several_telephones_the_first_that_is_answered_takes_the_call() -> None:
+    slow, quick, busy = Telephone(after_s=9), Telephone(after_s=4), Telephone("busy", after_s=1)
+    assert ring_all({"a": slow, "b": quick, "c": busy}, 20) == ("b", Rung("completed", 4, 3))
+    assert ring_all({"a": slow, "c": busy}, 5) == ("a", Rung("no-answer", 5))
 
 
 def test_a_telephone_is_written_as_number_and_answer() -> None:
