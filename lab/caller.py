@@ -68,6 +68,8 @@ class ScriptedCaller:
         self._agent, self._self = SoundDetector(), SoundDetector()
         self._quiet_since_ms = 0
         self._acts = self._run()
+        self._next: Act | None = None
+        """What is not done yet: a stream may end before it."""
         self.spoken: list[SpokenUtterance] = []
         self.pressed: list[PressedKeys] = []
         self.failures: list[StepFailure] = []
@@ -92,14 +94,17 @@ class ScriptedCaller:
         return tuple(Utterance(p.digits, p.start_ms, p.end_ms, p.step, keyed=True) for p in self.pressed)
 
     def first_act(self) -> Act:
-        """What the caller does in the first 20 ms."""
-        return next(self._acts)
+        """What the caller does in the first 20 ms, of the call or of a further stream of it."""
+        if self._next is None:
+            self._next = next(self._acts)
+        return self._next
 
     def listen(self, said: bytes, heard: bytes) -> Act:
         """Take what was said and heard in the last 20 ms (160 bytes each); returns what comes next."""
         self._self.feed(said)
         self._agent.feed(heard)
-        return next(self._acts)
+        self._next = next(self._acts)
+        return self._next
 
     def _run(self) -> Iterator[Act]:
         for index, step in enumerate(self._script.steps):

@@ -92,6 +92,10 @@ class SimulatedTwilio:
         finally:
             del self._answering[number]
 
+    def answered_at(self, number: str) -> bool:
+        """Somebody sits at the telephone of a number."""
+        return number in self._answering
+
     def place(self, to_number: str, from_number: str, routing: Routing, timeout_s: float = 60.0) -> Call:
         """Have a number rung, as the REST interface does; it must be `listening`."""
         leg = CallLeg(self.world.sid("CA"), self.account_sid, from_number, to_number, "outbound-api")
@@ -149,7 +153,7 @@ class SimulatedTwilio:
             progress.tell("ringing")
             number, clock = call.leg.to_number, self.world.clock
             rung = self.world.telephone(number).ring(timeout_s)
-            there = rung.status != "completed" or number in self._answering
+            there = rung.status != "completed" or self.answered_at(number)
             try:
                 async with asyncio.timeout(rung.rang_s if there else timeout_s):
                     await call.updates.wait()
@@ -157,7 +161,7 @@ class SimulatedTwilio:
                 return
             except TimeoutError:
                 pass
-            if rung.status != "completed" or number not in self._answering:
+            if rung.status != "completed" or not self.answered_at(number):
                 call.end(clock.now(), "no-answer" if rung.status == "completed" else rung.status)
                 return
             subscriber_of, ended = self._answering[number]

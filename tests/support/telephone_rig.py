@@ -36,8 +36,10 @@ class Site:
     async def answer(self, request: web.Request) -> web.Response:
         form = {k: str(v) for k, v in (await request.post()).items()} or dict(request.query)
         signature = request.headers.get("X-Twilio-Signature", "")
+        page = self.pages.get(request.path)
+        if page is None:
+            return web.Response(status=404)
         self.asked.append((request.method, request.path, form, signature))
-        page = self.pages[request.path]
         if isinstance(page, bytes):
             return web.Response(body=page, content_type="audio/x-wav")
         if page.isdigit():
