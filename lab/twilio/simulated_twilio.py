@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 
+from offhook.config.errors import ProtocolError
 from offhook.pipeline.clock import Clock
 
 from .callbacks import Callbacks, Progress
@@ -83,7 +84,8 @@ class SimulatedTwilio:
     async def answer(self, number: str, subscriber_of: SubscriberOf) -> Ending:
         """Sit at a telephone until the REST interface rings it, take the call, and return when it is over.
 
-        Without this a number that is rung by the REST interface is not answered. Raises as `call_in`.
+        Without this a number that is rung by the REST interface is not answered. Raises as `call_in`, and
+        ProtocolError when the simulated Twilio stops `listening`.
         """
         ended: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._answering[number] = subscriber_of, ended
@@ -126,6 +128,9 @@ class SimulatedTwilio:
                 for task in self._placed:
                     task.cancel()
                 await asyncio.gather(*self._placed, return_exceptions=True)
+                for _, ended in self._answering.values():
+                    if not ended.done():
+                        ended.set_exception(ProtocolError("the simulated Twilio was closed"))
 
     @asynccontextmanager
     async def _at_work(

@@ -116,6 +116,8 @@ def _read_dial(element: ET.Element, base_url: str) -> Verb:
     _allow(element, "action", "method", "timeout", "answerOnBridge", "callerId", "timeLimit", "hangupOnStar")
     if any(child.tag != "Number" for child in element):
         raise twilio_error(12200, "<Dial> may hold <Number> here, and nothing else")
+    for child in element:
+        _allow(child)
     texts = [child.text or "" for child in element] or [element.text or ""]
     numbers = tuple(text.strip() for text in texts)
     if not all(numbers):

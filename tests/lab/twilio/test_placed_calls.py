@@ -15,6 +15,7 @@ from telephone_rig import CALLED, CALLER, SID, TOKEN, Caller, Site, simulated, s
 from offhook.bridge.twilio.account import account_of
 from offhook.bridge.twilio.number_routing import routing_to
 from offhook.bridge.twilio.rest import SdkRest
+from offhook.config.errors import ProtocolError
 from offhook.lab.twilio.calls import CallLeg
 from offhook.lab.twilio.ending import Ending
 from offhook.lab.twilio.signature import sign
@@ -122,6 +123,15 @@ async def test_a_placed_call_may_bring_its_document() -> None:
         await client.calls.create_async(to=CALLER, from_=CALLED, twiml=twiml)
         await answering
     assert caller.notes == ["<Say> Your order is ready."]
+
+
+async def test_who_sits_at_a_telephone_is_told_when_nobody_will_ring_it_any_more() -> None:
+    twilio = simulated()
+    async with twilio.listening():
+        answering = asyncio.create_task(twilio.answer(CALLER, lambda _: Caller(None)))
+        await asyncio.sleep(1)
+    with pytest.raises(ProtocolError, match="closed"):
+        await answering
 
 
 async def test_what_placed_a_call_and_goes_away_leaves_nothing_behind() -> None:

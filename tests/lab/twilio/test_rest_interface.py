@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession
-from bridge_rig import loop_clock
+from bridge_rig import EchoFactory, loop_clock, settings
 from pydantic import SecretStr
 
+from offhook.bridge.server_state import ServerState
 from offhook.bridge.twilio.rest import SdkRest
 from offhook.lab.twilio.calls import UPDATES_LIMIT, Call, CallLeg, CallUpdate
 from offhook.lab.twilio.simulated_twilio import SimulatedTwilio
@@ -46,6 +47,22 @@ async def test_twilios_own_package_ends_a_call_and_hands_it_over() -> None:
             CallUpdate(completed=True),
             CallUpdate(twiml="<Response/>"),
         ]
+
+
+async def test_a_server_finds_the_interface_by_its_settings() -> None:
+    twilio = account()
+    async with twilio.listening() as interface:
+        call = live(twilio)
+        own = settings(
+            public_url="https://bridge.example.com",
+            twilio_account_sid=SID,
+            twilio_auth_token=SecretStr(TOKEN),
+            twilio_api_base_url=interface,
+        )
+        rest = ServerState.build(own, EchoFactory(), loop_clock()).rest
+        assert rest is not None
+        await rest.complete("CA1")
+        assert call.updates.take() == CallUpdate(completed=True)
 
 
 async def ask(

@@ -6,7 +6,7 @@ import pytest
 
 from offhook.config.errors import ProtocolError
 from offhook.lab.twilio.twiml import parse_twiml, stream_url
-from offhook.lab.twilio.verbs import ConnectStream, Dial, Hangup, Pause, Redirect, SayText
+from offhook.lab.twilio.verbs import ConnectStream, Dial, Hangup, Pause, Play, Record, Redirect, SayText
 
 BASE = "http://127.0.0.1:8080/voice/inbound?assistant=demo"
 
@@ -27,6 +27,9 @@ def test_a_whole_document_is_read() -> None:
       </Connect>
       <Redirect method="GET">/next</Redirect>
       <Dial callerId="+15550001111"><Number>+15550002222</Number></Dial>
+      <Dial timeLimit="9"><Number>+15550002222</Number><Number>+15550003333</Number></Dial>
+      <Play digits="1w#"/>
+      <Record maxLength="30" playBeep="false"/>
       <Hangup/>
     """
     assert read(body) == (
@@ -41,6 +44,9 @@ def test_a_whole_document_is_read() -> None:
         ),
         Redirect("http://127.0.0.1:8080/next", "GET"),
         Dial(("+15550002222",)),
+        Dial(("+15550002222", "+15550003333"), time_limit_s=9.0),
+        Play(digits="1w#"),
+        Record(BASE, longest_s=30.0, beep=False),
         Hangup(),
     )
 
@@ -100,6 +106,17 @@ def connect(stream_attributes: str = "", inside: str = "", *, attributes: str = 
         ('<Pause length="-1"/>', "12200"),
         ("<Redirect/>", "12200"),
         ("<Dial/>", "13201"),
+        ("<Dial><Number>+15550002222</Number><Number/></Dial>", "13201"),
+        ("<Dial><Client>sales</Client></Dial>", "12200"),
+        ('<Dial><Number url="/whisper">+15550002222</Number></Dial>', "12200"),
+        ('<Dial answerOnBridge="yes">+15550002222</Dial>', "12200"),
+        ("<Play/>", "12200"),
+        ('<Play digits="1">/a.wav</Play>', "12200"),
+        ('<Play digits="1x"/>', "12200"),
+        ('<Play loop="0">/a.wav</Play>', "12200"),
+        ('<Record maxLength="long"/>', "12200"),
+        ('<Record transcribe="true"/>', "12200"),
+        ('<Reject reason="tired"/>', "12200"),
     ],
 )
 def test_twiml_that_twilio_refuses(body: str, code: str) -> None:
