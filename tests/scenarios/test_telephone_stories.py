@@ -246,12 +246,12 @@ async def test_above_capacity_a_caller_hears_why_and_the_calls_that_go_on_are_le
 async def test_above_capacity_a_caller_is_put_through_to_whoever_takes_calls_then(tmp_path: Path) -> None:
     async with exchange(tmp_path, max_calls=1, fallback_number=NIGHT_DESK) as line:
 
-        async def late(night_desk: Telephone) -> CallResult:
-            await asyncio.sleep(2)
+        async def late(after_s: float, night_desk: Telephone) -> CallResult:
+            await asyncio.sleep(after_s)
             return await line.call(Silence(20.0), HangUp(), night_desk=night_desk)
 
         held, put_through, unlucky = await asyncio.gather(
-            line.call(Silence(40.0), HangUp()), late(Telephone()), late(Telephone("no-answer"))
+            line.call(Silence(50.0), HangUp()), late(2, Telephone()), late(12, Telephone("no-answer"))
         )
         why = "<Say> Sorry, all our lines are busy. One moment, I will put you through."
         assert put_through.twiml[:2] == (why, f"<Dial> {NIGHT_DESK}")
