@@ -47,6 +47,8 @@ from .audio_tape import AudioTape
 from .heard_ledger import HeardLedger
 from .ports import WordTiming
 
+ECHO_LATE_S = 0.3
+"""So late does an echo come on a line that delivers in clumps; or a round trip more, if that is longer."""
 ECHO_OVERDUE_S = 2.0
 """A carrier that does not echo the last mark of a reply this long after its end never will."""
 SHORT_REST_S = 0.3
@@ -136,6 +138,8 @@ class PlayoutCounters:
 class _Mark:
     reply: int
     offset: int
+    played_at: float = 0.0
+    """When it is reached if the far end plays without a break; its echo comes a round trip later."""
     last: bool = False
     probe_sent_at: float | None = None
 
@@ -182,6 +186,8 @@ class Playout:
         self._mark_number = 0
         self._horizon = 0.0
         self._round_trip_s = 0.0
+        self._echoes = False
+        """The far end has echoed a mark, so it will echo all."""
         self._emptied = True
         """The far end is dry because it was emptied or all was said; that is no underrun."""
         self.counters = PlayoutCounters()
@@ -287,7 +293,8 @@ class Playout:
         rest = len(present.audio) - self._position(present, now + self._round_trip_s / 2)
         if present.finished and rest < SHORT_REST_S * BYTES_PER_S:
             return True
-        cut = present.ledger.word_end(present.cursor)
+        # Behind a pause the cursor stands before what was heard, and that is not taken back either.
+        cut = present.ledger.word_end(max(present.cursor, present.heard_once, present.confirmed))
         if cut is None or cut >= len(present.audio):
             return True
         present.audio.cut(cut)
@@ -332,6 +339,7 @@ class Playout:
             else:
                 self.counters.unknown_marks += 1
             return []
+        self._echoes = True
         if mark.probe_sent_at is not None:
             self._round_trip_s = max(0.0, now - mark.probe_sent_at)
             return []
@@ -362,7 +370,7 @@ class Playout:
         if not reply.started:
             return []
         reply.heard_once = max(reply.heard_once, offset)
-        reply.cursor = max(reply.ledger.word_start(offset), reply.audio.begins_at)
+        reply.cursor = min(max(reply.ledger.word_start(offset), reply.audio.begins_at), len(reply.audio))
         reply.anchor_offset, reply.anchor_at = offset, now
         reply.confirmed = min(reply.confirmed, offset)
         reply.end_marked = False
@@ -394,13 +402,27 @@ class Playout:
         return self._reply
 
     def _position(self, reply: _Reply, at: float) -> int:
-        """Bytes of the reply that the far end has played at `at`."""
+        """Bytes of the reply that the far end has played at `at`.
+
+        Time goes on in a stall of the line, and the far end does not: where an echo that is due has not come,
+        its mark is not passed by. A far end that never echoes is trusted to keep time.
+        """
         if not reply.started:
             return 0
         if self._paused:
             return reply.anchor_offset
         played = reply.anchor_offset + int((at - reply.anchor_at) * BYTES_PER_S)
-        return max(reply.confirmed, min(played, reply.cursor))
+        return max(reply.confirmed, min(played, reply.cursor, self._unproven(reply, at)))
+
+    def _unproven(self, reply: _Reply, at: float) -> int:
+        """The offset of the first mark whose echo is overdue; beyond the audio where none is."""
+        if self._echoes:
+            latest = at - 1.5 * self._round_trip_s - max(ECHO_LATE_S, self._round_trip_s)
+            for mark in self._marks.values():
+                missing = mark.reply == reply.number and mark.offset > reply.confirmed
+                if missing and mark.probe_sent_at is None:
+                    return mark.offset if mark.played_at < latest else reply.cursor
+        return reply.cursor
 
     def _send_audio(self, reply: _Reply, now: float, out: list[Outgoing]) -> None:
         while reply.cursor < len(reply.audio):
@@ -453,7 +475,7 @@ class Playout:
     def _mark(self, offset: int, *, last: bool = False) -> SendMark:
         self._mark_number += 1
         name = f"{self._epoch}.{self._mark_number}"
-        self._marks[name] = _Mark(self._reply.number if self._reply else 0, offset, last)
+        self._marks[name] = _Mark(self._reply.number if self._reply else 0, offset, self._horizon, last)
         return SendMark(name)
 
     def _clear(self, now: float) -> list[Outgoing]:

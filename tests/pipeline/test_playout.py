@@ -452,3 +452,107 @@ def test_however_late_it_is_served_no_more_than_the_lead_is_sent_and_no_byte_is_
     assert audio.startswith(sent)
     gaps = sum(1 for pause_s in pauses_s[1:] if pause_s > 0.2 + 0.002)
     assert playout.counters.underruns >= gaps
+
+
+def test_a_cut_behind_a_pause_keeps_what_was_heard_and_the_reply_still_ends() -> None:
+    playout = Playout()
+    reply_of(playout, 2, word_s=0.5)
+    for tick in range(43):
+        playout.due(tick * 0.02)
+    playout.pause(0.86)  # in the middle of the second word
+    assert playout.finish_at_word(1, 1.0)
+    heard = playout.heard(1.0)
+    assert heard.generated == "w0 w1", "the word that was heard in part is said to its end"
+    playout.resume()
+    playout.due(1.02)
+    playout.pause(1.04)
+    playout.resume()
+    news = [item for tick in range(500) for item in playout.due(1.1 + tick * 0.02)]
+    assert any(isinstance(item, Played) for item in news)
+    assert playout.reply is None
+
+
+class FarEnd:
+    """Plays what comes, in order and in real time, and echoes marks; the way there stalls for a while."""
+
+    DELAY_S = 0.05
+    STEP_S = 0.02
+
+    def __init__(self, playout: Playout, stalls_at: float, stalls_for: float) -> None:
+        self.playout, self.stall = playout, (stalls_at, stalls_at + stalls_for)
+        self.now = 0.0
+        self.heard = bytearray()
+        self._wire: list[tuple[float, Outgoing]] = []
+        self._queue: list[SendMark | bytes] = []
+        self._echoes: list[tuple[float, str]] = []
+
+    def send(self, items: list[Outgoing]) -> None:
+        held = self.stall[0] <= self.now < self.stall[1]
+        for item in items:
+            arrives = self.stall[1] if held else self.now + self.DELAY_S
+            self._wire.append((max(arrives, self._wire[-1][0] if self._wire else 0.0), item))
+
+    def run(self, until: float) -> None:
+        """Let time pass, while the reply goes out."""
+        while self.now < until:
+            while self._wire and self._wire[0][0] <= self.now:
+                self._take(self._wire.pop(0)[1])
+            self._play(int(self.STEP_S * SECOND))
+            while self._echoes and self._echoes[0][0] <= self.now:
+                self.send(self.playout.mark_reached(self._echoes.pop(0)[1], self.now))
+            self.send(self.playout.due(self.now))
+            self.now = round(self.now + self.STEP_S, 3)
+
+    def _take(self, item: Outgoing) -> None:
+        if isinstance(item, SendClear):
+            self._echoes += [(self.now, left.name) for left in self._queue if isinstance(left, SendMark)]
+            self._queue.clear()
+        elif isinstance(item, SendMark):
+            self._queue.append(item)
+        elif isinstance(item, SendAudio):
+            self._queue.append(item.audio)
+
+    def _play(self, budget: int) -> None:
+        while self._queue:
+            first = self._queue[0]
+            if isinstance(first, SendMark):
+                self._echoes.append((self.now + self.DELAY_S, first.name))
+                self._queue.pop(0)
+                continue
+            if budget <= 0:
+                return
+            self.heard += first[:budget]
+            self._queue[0], budget = first[budget:], budget - len(first)
+            if not self._queue[0]:
+                self._queue.pop(0)
+
+
+@given(st.floats(1, 6), st.floats(0, 6), st.floats(0.5, 14), st.floats(0.1, 3))
+def test_in_a_stall_of_the_line_hardly_more_counts_as_heard_than_was_and_nothing_is_left_out(
+    stalls_at: float, stalls_for: float, paused_at: float, paused_for: float
+) -> None:
+    playout = Playout()
+    audio = reply_of(playout, 10, word_s=0.5)
+    far = FarEnd(playout, stalls_at, stalls_for)
+    far.send(playout.probe(0.0))
+    far.run(paused_at)
+    if playout.reply is not None:
+        believed = playout.heard(far.now).played_s
+        assert believed <= len(far.heard) / SECOND + 1.0
+        far.send(playout.pause(far.now))
+        far.run(far.now + paused_for)
+        playout.resume()
+    far.run(40)
+    assert playout.reply is None
+    words = {far.heard[at] for at in range(0, len(far.heard), 80)}
+    missing = [number for number in range(20) if number not in words]
+    assert len(missing) <= 2, "at most a second of speech, where the stall had just begun"
+    assert audio[:80] == bytes(far.heard[:80])
+
+
+def test_a_far_end_that_never_echoes_is_trusted_to_keep_time() -> None:
+    playout = Playout()
+    reply_of(playout, 5)
+    for tick in range(100):
+        playout.due(tick * 0.02)
+    assert playout.heard(2.0).played_s == pytest.approx(2.0, abs=0.05)
