@@ -69,7 +69,9 @@ class SharedConversion:
         return ConvertedStream(self, self._rows.acquire(), take, on_error)
 
     def push(self, stream: ConvertedStream, audio: bytes) -> None:
-        """Convert this at the end of the loop's pass, or soon after it."""
+        """Convert this at the end of the loop's pass, or soon after it; of a closed stream nothing is."""
+        if stream.row < 0:
+            return
         pending = self._pending
         if not pending:
             loop = asyncio.get_running_loop()

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from offhook.codecs.framing import SAMPLE_RATE_HZ as _HZ
 
-MOST_WAITING_BYTES = 2 * _HZ
-"""So much audio waits for the socket; what is older is of no use to a conversation."""
+MOST_WAITING_BYTES = 5 * _HZ
+"""So much audio waits for the socket: more than comes while one is opened, or takes nothing, in its time."""
 MOST_STRETCHES = 256
 SILENCE = b"\xff"
 
@@ -35,7 +35,7 @@ class CallerAudio:
     """A bounded buffer of mu-law that knows what became of every byte.
 
     What is pushed first is never dropped: it is what a lost recogniser did not answer for. Of what comes
-    later the oldest beyond two seconds is.
+    later the oldest beyond five seconds is.
     """
 
     def __init__(self, begins_at_s: float) -> None:

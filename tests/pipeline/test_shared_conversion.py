@@ -118,6 +118,21 @@ async def test_a_closed_stream_gets_nothing_and_its_place_is_clean() -> None:
     assert stranger.is_heard_exactly
 
 
+async def test_what_a_closed_stream_is_still_given_changes_no_other_callers_sound() -> None:
+    shared, alone = SharedConversion(PCM_16K), SharedConversion(PCM_16K)
+    heard, expected = bytearray(), bytearray()
+    streams = [shared.open(lambda pcm: None, unexpected) for _ in range(15)]
+    victim, same = shared.open(heard.extend, unexpected), alone.open(expected.extend, unexpected)
+    for frame in (bytes(range(160)), bytes(range(80, 240))):
+        victim.push(frame)
+        same.push(frame)
+        await asyncio.sleep(0.01)
+        streams[0].close()
+        streams[0].push(b"\x10" * 160)
+        streams[0].settle()
+    assert heard == expected
+
+
 async def test_one_who_cannot_take_its_audio_costs_nobody_else_a_frame() -> None:
     conversion = SharedConversion(PCM_16K)
     errors: list[Exception] = []

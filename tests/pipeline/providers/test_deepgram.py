@@ -15,6 +15,7 @@ from offhook.lab.vendors.faults import FaultKind
 from offhook.lab.vendors.latency import Delay
 from offhook.pipeline.clock import LoopClock
 from offhook.pipeline.ports import TurnHint
+from offhook.pipeline.providers import deepgram_audio
 from offhook.pipeline.providers.deepgram import DeepgramTranscriber
 
 HELLO = Said(0.5, 2.0, "Hello I want pizza.")
@@ -130,7 +131,26 @@ async def test_audio_a_lost_recogniser_did_not_answer_for_is_heard_whole() -> No
 
 
 @pytest.mark.parametrize("model", ["nova-3", "flux-general-en"])
-async def test_audio_beyond_two_seconds_is_dropped_while_the_vendor_does_not_answer(model: str) -> None:
+async def test_nothing_is_lost_while_the_vendor_takes_its_time_to_answer(model: str) -> None:
+    async with vendor(connect=_exactly(3800)) as rig:
+        caller = await rig.caller(model=model)
+        await caller.speak(6.0)
+        await caller.stop()
+        await asyncio.sleep(0.1)
+
+        assert caller.stream.dropped_bytes == 0
+        assert rig.seen("closed")[0]["audio_bytes"] == pytest.approx(6 * 8000, abs=640)
+
+
+@pytest.fixture
+def little_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two seconds of audio wait, and no more."""
+    monkeypatch.setattr(deepgram_audio, "MOST_WAITING_BYTES", 16_000)
+
+
+@pytest.mark.usefixtures("little_room")
+@pytest.mark.parametrize("model", ["nova-3", "flux-general-en"])
+async def test_audio_beyond_what_may_wait_is_dropped_and_counted(model: str) -> None:
     async with vendor(connect=_exactly(3500)) as rig:
         caller = await rig.caller(model=model)
         await caller.speak(6.0)
@@ -142,6 +162,7 @@ async def test_audio_beyond_two_seconds_is_dropped_while_the_vendor_does_not_ans
         assert rig.seen("closed")[0]["audio_bytes"] == pytest.approx(6 * 8000 - dropped, abs=640)
 
 
+@pytest.mark.usefixtures("little_room")
 async def test_times_are_right_after_audio_was_dropped() -> None:
     async with vendor([Said(3.0, 4.0, "Here I am.")], connect=_exactly(3500)) as rig:
         caller = await rig.caller()

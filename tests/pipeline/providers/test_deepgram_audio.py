@@ -21,11 +21,11 @@ def taken(audio: CallerAudio, most: int = 10_000) -> bytes:
 def test_what_is_pushed_first_is_never_dropped() -> None:
     audio = CallerAudio(0.0)
     audio.push(b"a" * 240_000)
-    audio.push(b"b" * 16_000)
+    audio.push(b"b" * MOST_WAITING_BYTES)
     assert audio.dropped_bytes == 0
     audio.push(b"c" * 100)
     assert audio.dropped_bytes == 100
-    assert taken(audio) == b"a" * 240_000 + b"b" * 15_900 + b"c" * 100
+    assert taken(audio) == b"a" * 240_000 + b"b" * (MOST_WAITING_BYTES - 100) + b"c" * 100
 
 
 def test_the_count_of_the_vendor_is_the_callers_while_nothing_was_dropped() -> None:
@@ -40,7 +40,7 @@ def test_the_count_of_the_vendor_is_the_callers_while_nothing_was_dropped() -> N
 def test_audio_that_was_dropped_is_counted_by_the_caller_and_not_by_the_vendor() -> None:
     audio = CallerAudio(0.0)
     audio.push(b"a" * 8000)
-    audio.push(b"b" * 24_000)
+    audio.push(b"b" * (MOST_WAITING_BYTES + 8000))
     taken(audio)
     assert audio.dropped_bytes == 8000
     assert audio.media_s(0.9) == 0.9
