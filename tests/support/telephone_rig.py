@@ -32,6 +32,8 @@ class Site:
     url: str = ""
     asked: list[tuple[str, str, dict[str, str], str]] = field(default_factory=list)
     """Method, path, form and signature."""
+    late_s: dict[str, float] = field(default_factory=dict)
+    """How late a page is answered."""
 
     async def answer(self, request: web.Request) -> web.Response:
         form = {k: str(v) for k, v in (await request.post()).items()} or dict(request.query)
@@ -40,6 +42,7 @@ class Site:
         if page is None:
             return web.Response(status=404)
         self.asked.append((request.method, request.path, form, signature))
+        await asyncio.sleep(self.late_s.get(request.path, 0.0))
         if isinstance(page, bytes):
             return web.Response(body=page, content_type="audio/x-wav")
         if page.isdigit():

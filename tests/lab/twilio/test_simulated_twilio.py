@@ -58,6 +58,20 @@ async def test_a_document_that_cannot_be_had_is_asked_of_the_fallback(page: str)
     assert form["ErrorUrl"].startswith(served.url)
 
 
+async def test_a_document_that_takes_more_than_15_s_is_asked_of_the_fallback() -> None:
+    twilio, began = simulated(numbers=[CALLED]), asyncio.get_running_loop().time()
+    async with site(voice="<Say>Too late.</Say>", fallback="<Say>In time.</Say>") as served:
+        served.late_s["/voice"] = 15.1
+        number = twilio.numbers[CALLED]
+        number.voice_url, number.voice_fallback_url = f"{served.url}/voice", f"{served.url}/fallback"
+        caller = Caller(None)
+        await twilio.call_in(twilio.leg(CALLER, CALLED), caller)
+        (form,) = told(served, "/fallback")
+        assert asyncio.get_running_loop().time() - began == pytest.approx(15, abs=0.01)
+    assert (form["ErrorCode"], form["ErrorUrl"]) == ("11205", f"{served.url}/voice")
+    assert caller.notes[-1] == "<Say> In time."
+
+
 async def test_a_fallback_that_fails_as_well_ends_the_call() -> None:
     twilio = simulated(numbers=[CALLED])
     async with site(voice="503", status="") as served:
