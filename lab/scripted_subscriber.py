@@ -6,7 +6,8 @@ __all__ = ["ScriptedSubscriber", "Watch"]
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
 from dataclasses import fields, replace
 
 import aiohttp
@@ -37,7 +38,7 @@ _SILENCE = SILENCE_BYTE * FRAME_BYTES
 class ScriptedSubscriber(Subscriber):
     """One call while it lasts; the script goes on while there is something to hear: in streams, and sounds.
 
-    On a line without sound, where it rings elsewhere or Twilio pauses, the caller waits for its patience.
+    On a line without sound, where it rings elsewhere or Twilio pauses, `plan.patience_s` is what counts.
     """
 
     def __init__(
@@ -141,11 +142,12 @@ class ScriptedSubscriber(Subscriber):
         """Do what the script says until a key, so long a silence, or so long at all."""
         detector, said = SoundDetector(), bytearray()
         frames = round(longest_s / FRAME_S)
-        async for frame, digit in self._periods(_SILENCE for _ in range(frames)):
-            said += frame
-            detector.feed(frame)
-            if digit or detector.now_ms - (detector.last_audible_ms or 0) >= silence_s * 1000:
-                break
+        async with aclosing(self._periods(_SILENCE for _ in range(frames))) as periods:
+            async for frame, digit in periods:
+                said += frame
+                detector.feed(frame)
+                if digit or detector.now_ms - (detector.last_audible_ms or 0) >= silence_s * 1000:
+                    break
         heard_ms = detector.last_audible_ms or 0
         return Recorded(bytes(said[: heard_ms * FRAME_BYTES // FRAME_MS]), self._hung_up)
 
@@ -192,7 +194,7 @@ class ScriptedSubscriber(Subscriber):
         self.log = BridgeLog(self._session, control_url(address), self.call_sid, self._auth_token)
         return self.log
 
-    async def _periods(self, heard: Iterator[bytes]) -> AsyncIterator[tuple[bytes, str]]:
+    async def _periods(self, heard: Iterator[bytes]) -> AsyncGenerator[tuple[bytes, str], None]:
         """Let 20 ms after 20 ms pass in which the caller hears this; gives what was said and pressed."""
         act, began = self.caller.first_act(), self._clock.now()
         for count, frame in enumerate(heard, 1):

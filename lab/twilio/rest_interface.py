@@ -58,19 +58,20 @@ class RestInterface:
         app = web.Application(middlewares=[self._guard])
         account = "/2010-04-01/Accounts/{account}"
         call, number = f"{account}/Calls/{{call}}", f"{account}/IncomingPhoneNumbers"
-        for method, path, serve in (
+        for methods, path, serve in (
             ("GET", f"{account}.json", self._account),
             ("POST", f"{account}/Calls.json", self._create),
             ("GET", f"{call}.json", self._call),
             ("POST", f"{call}.json", self._change),
-            ("*", f"{call}/Recordings.json", self._recordings),
-            ("*", f"{call}/Recordings/{{recording}}.json", self._recording),
+            ("GET POST", f"{call}/Recordings.json", self._recordings),
+            ("GET POST", f"{call}/Recordings/{{recording}}.json", self._recording),
             ("GET", f"{account}/Recordings/{{recording}}.json", self._recording),
             ("GET", f"{account}/Recordings/{{recording}}.wav", self._sound),
             ("GET", f"{number}.json", self._numbers),
-            ("*", f"{number}/{{number}}.json", self._number),
+            ("GET POST", f"{number}/{{number}}.json", self._number),
         ):
-            app.router.add_route(method, path, serve)
+            for method in methods.split():
+                app.router.add_route(method, path, serve)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         try:

@@ -32,6 +32,13 @@ def first_sound(acts: list[Act]) -> int:
     return next(index for index, act in enumerate(acts) if act.frame is not None)
 
 
+def test_what_a_stream_ended_before_is_done_first_in_the_next_one() -> None:
+    subject = caller(Press("1"), HangUp())
+    assert subject.first_act().digit == "1"
+    assert subject.first_act().digit == "1"
+    assert subject.listen(QUIET, QUIET).digit == ""
+
+
 def test_the_caller_waits_for_the_end_of_the_greeting() -> None:
     subject = caller(WaitFor("greeting_end", 0.7), Say("hello"), HangUp())
     acts = run(subject, "." * 10 + "#" * 40)
