@@ -76,3 +76,6 @@ async def _read_body(request: web.Request) -> bytes | Rule:
             return await request.read()
     except TimeoutError:
         return http_rules.SLOW_BODY
+    except web.RequestPayloadError:
+        # It was cut off, or is not encoded as it says.
+        return http_rules.BAD_REQUEST

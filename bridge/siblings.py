@@ -127,6 +127,7 @@ async def _asked(
     if place is None:
         raise SiblingGone("this server is one process")
     headers = _end_to_end(request.headers)
+    headers.popall("Content-Encoding", None)  # the body was decoded when it was read
     headers[SECRET_HEADER] = place.secret
     headers[REMOTE_HEADER] = request.remote or ""
     path = request.raw_path if request.raw_path.startswith("/") else request.path_qs

@@ -10,6 +10,7 @@ from __future__ import annotations
 __all__ = ["supervise"]
 
 import asyncio
+import os
 import secrets
 import shutil
 import signal
@@ -22,7 +23,7 @@ from pathlib import Path
 
 import structlog
 
-from offhook.config.errors import ConfigError, OffhookError
+from offhook.config.errors import ConfigError, ConfigProblem, OffhookError
 from offhook.config.settings import Settings
 from offhook.pipeline.clock import Clock, LoopClock
 
@@ -40,6 +41,8 @@ FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 SILENT_BEATS = 10
 """A worker whose loop has not turned for so long serves nobody, and is killed."""
+LONGEST_FOLDER = 80
+"""Bytes; the path of a Unix-domain socket has 104 on macOS, and 108 on Linux."""
 ENDED_WITHIN_S = 30.0
 """So long after its own bounds a worker may take to end; then it is killed."""
 
@@ -69,6 +72,9 @@ async def supervise(settings: Settings, assistant: Path | None, folder: Path | N
             raise ConfigError([unreachable(settings, error)]) from error
         private = Path(tempfile.mkdtemp(prefix="offhook-"))
         tidy.callback(shutil.rmtree, private, ignore_errors=True)
+        if len(os.fsencode(private)) > LONGEST_FOLDER:
+            problem = f"is too long for the sockets of workers, which lie in {private}."
+            raise ConfigError([ConfigProblem("environment", "TMPDIR", problem, "Name a shorter folder.")])
         shared = settings.model_copy(update={"port": port})
         crew = _Crew(_WorkerTasks(shared, assistant, folder, private), entry, LoopClock(loop), stop, now)
         await crew.run()

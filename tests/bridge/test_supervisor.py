@@ -190,6 +190,22 @@ async def test_a_worker_that_cannot_start_is_told_of_once_and_ends_all(fault: st
         assert list(place.temporary.iterdir()) == []
 
 
+async def test_a_folder_too_long_for_sockets_is_named_and_nothing_is_started(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    long = tmp_path / ("x" * 120)
+    long.mkdir()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(PROGRAM), "2", "0"),
+        stderr=asyncio.subprocess.PIPE,
+        env=os.environ | {"TMPDIR": str(long)},
+    )
+    _, said = await process.communicate()
+    assert process.returncode != 0
+    assert b"too long for the sockets of workers" in said
+    assert list(long.iterdir()) == []
+
+
 async def test_a_port_that_is_taken_is_refused_also_if_other_workers_have_it() -> None:
     async with house() as place, house(2, await place.port(), ready=False) as second:
         assert await second.ended() != 0

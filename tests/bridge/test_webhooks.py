@@ -225,6 +225,17 @@ async def test_a_fault_of_ours_shows_no_traceback(monkeypatch: pytest.MonkeyPatc
         assert [line["error"] for line in logs if line["event"] == "request.failed"] == ["RuntimeError"]
 
 
+@pytest.mark.parametrize("path", ["/voice/inbound", "/v1/calls/CA1/say"])
+async def test_a_body_that_is_not_encoded_as_it_says_is_the_senders_fault(path: str) -> None:
+    kind = "application/x-www-form-urlencoded" if path.startswith("/voice") else "application/json"
+    headers = {"Content-Encoding": "gzip", "Content-Type": kind}
+    async with bridge() as house:
+        with capture_logs() as logs:
+            async with house.client.post(path, data=b"no gzip", headers=headers) as answer:
+                assert answer.status == 400
+        assert not [line for line in logs if line["log_level"] == "error"]
+
+
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Via", "Forwarded"])
 async def test_a_proxied_webhook_is_refused(header: str) -> None:
     async with bridge() as house:

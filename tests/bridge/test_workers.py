@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -379,6 +380,17 @@ async def test_a_call_whose_worker_died_goes_on_with_another_one_and_its_convers
                 assert other.factory.calls[-1].resumes == TALK
                 assert other.factory.asked[-1][1:] == ("desk", {"from": FORM["From"], "to": FORM["To"]})
         assert other.server.state.counters["resumed"] == 1
+
+
+async def test_a_compressed_order_reaches_the_owner_as_it_would_without_siblings() -> None:
+    async with workers() as (one, other), call_on(one):
+        body = gzip.compress(b'{"text": "Hello."}')
+        headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+        for worker in (one, other):
+            page = f"{worker.page}/v1/calls/{CALL_SID}/say"
+            async with ClientSession() as http, http.post(page, data=body, headers=headers) as answer:
+                assert answer.status == 202
+        assert one.factory.calls[0].told == [("say", "Hello.")] * 2
 
 
 class Forgetful:
