@@ -88,6 +88,9 @@ class CallStore(Protocol):
     async def conversation(self, call_sid: str) -> Mapping[str, Any] | None:
         """Look up what was kept of a call whose stream did not come to its own end."""
 
+    async def left_by(self, address: str) -> Mapping[str, Mapping[str, Any]]:
+        """Look up what was kept of the calls that a worker held when it went, by CallSid."""
+
     async def may_resume(self, call_sid: str) -> bool:
         """Count one more try to go on with a call; False for more than three within a minute."""
 
@@ -155,6 +158,13 @@ class MemoryStore:
     async def conversation(self, call_sid: str) -> Mapping[str, Any] | None:
         """Look up what was kept."""
         return self._conversations.get(call_sid)
+
+    async def left_by(self, address: str) -> Mapping[str, Mapping[str, Any]]:
+        """Look up what was kept of a worker's calls."""
+        owned = {sid for sid, (_, call) in self._ended.items() if call.owner == address} | {
+            sid for sid, call in self._live.items() if call.owner == address
+        }
+        return {sid: kept for sid, kept in self._conversations.items() if sid in owned}
 
     async def may_resume(self, call_sid: str) -> bool:
         """Count one more try."""

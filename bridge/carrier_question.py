@@ -14,8 +14,7 @@ from aiohttp import web
 from .apologies import Apology
 from .rules import Rule
 from .server_state import STATE, ServerState
-from .stream_gate import ASSISTANT_PARAMETER, RESUMES_PARAMETER, SESSION_PARAMETER, TOKEN_PARAMETER
-from .trust import stream_origin
+from .stream_document import stream_document
 from .twilio import twiml
 
 CALL_SID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -67,22 +66,16 @@ class CarrierQuestion:
 
     def connect(self, assistant: str, *, resumes: bool = False) -> web.Response:
         """Open a stream for the call, also to go on with it where a worker that is gone left it."""
-        parameters = {
-            TOKEN_PARAMETER: self.state.tokens.mint(self.call_sid),
-            ASSISTANT_PARAMETER: assistant,
-            RESUMES_PARAMETER: "1" if resumes else "",
-            SESSION_PARAMETER: self.session,
-            **self.variables,
-        }
-        public = self.state.policy.public_url
-        return _xml(
-            twiml.connect_stream(
-                f"ws://{self.request.host}/media" if public is None else f"{stream_origin(public)}/media",
-                action=self._page("after"),
-                parameters=parameters,
-                status_callback=self._page("stream-status"),
-            )
+        document = stream_document(
+            self.state,
+            self.call_sid,
+            self._origin,
+            self.variables,
+            assistant=assistant,
+            resumes=resumes,
+            session=self.session,
         )
+        return _xml(document)
 
     def dial(self, number: str, tried: int) -> web.Response:
         """Ring the number (E.164), the `tried`th one."""
@@ -118,7 +111,12 @@ class CarrierQuestion:
 
     def _page(self, name: str) -> str:
         """One of this server's webhooks, as the carrier sees it."""
-        return f"{self.state.policy.public_url or f'http://{self.request.host}'}/voice/{name}"
+        return f"{self._origin}/voice/{name}"
+
+    @property
+    def _origin(self) -> str:
+        """This server, as the carrier sees it."""
+        return self.state.policy.public_url or f"http://{self.request.host}"
 
 
 def _xml(document: str) -> web.Response:

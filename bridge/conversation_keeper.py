@@ -34,11 +34,16 @@ class ConversationKeeper:
         store: CallStore,
         claim: Claim,
         assistant: str | None,
+        asked_after: bool,
         conversation: Callable[[], Conversation],
         failed: Callable[[StoreUnavailable], None],
     ) -> None:
-        """`failed` is told when the store did not take it; the next change is tried again."""
-        self._store, self._claim, self._assistant = store, claim, assistant
+        """`asked_after`: the carrier will ask what follows the call.
+
+        `failed` is told when the store did not take it; the next change is tried again.
+        """
+        self._store, self._claim = store, claim
+        self._about = {"assistant": assistant, "asked_after": asked_after}
         self._conversation, self._failed = conversation, failed
         self._changed = asyncio.Event()
         self._changed.set()
@@ -54,7 +59,7 @@ class ConversationKeeper:
             await self._changed.wait()
             self._changed.clear()
             try:
-                kept = {"assistant": self._assistant, **self._conversation().to_plain()}
+                kept = {**self._about, **self._conversation().to_plain()}
                 await self._store.keep(self._claim, kept)
             except StoreUnavailable as error:
                 self._failed(error)

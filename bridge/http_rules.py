@@ -147,6 +147,11 @@ NOT_RESUMED = Rule(
     "the same for the fourth time, or at a shutdown: `fallback_number`, or an apology",
     200,
 )
+NOT_TAKEN_UP = Rule(
+    "not_taken_up",
+    Outcome.NOTED,
+    "a call whose worker is gone and that came without our webhook could not be taken up over REST",
+)
 ASKED_AGAIN = Rule(
     "asked_again",
     Outcome.NOTED,
@@ -183,6 +188,7 @@ RULES = (
     *(WORKER_SECRET_REQUIRED, OWNER_GONE, OWNER_SILENT, OWNER_UNKNOWN, WORKER_LEFT_OUT),
     *(SPOKEN_NOT_READY, SPOKEN_AT_CAPACITY, SPOKEN_OVERLOADED, SPOKEN_BAD_ASSISTANT, SPOKEN_FAILED),
     *(CALLER_BLOCKED, CALLER_TOO_OFTEN, DAY_BUDGET_SPENT, NOT_CHOSEN, NOT_TAKEN_OVER, RESUMED, NOT_RESUMED),
+    NOT_TAKEN_UP,
     ASKED_AGAIN,
     STREAM_ERROR,
 )

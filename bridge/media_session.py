@@ -156,7 +156,14 @@ class MediaSession:
             self._state.apply(rules.NOT_KEPT, call_sid=self._call_sid, problem=str(error))
 
         state, passed = self._state, self._passed
-        keeper = ConversationKeeper(state.store, passed.claim, passed.assistant, call.conversation, not_kept)
+        keeper = ConversationKeeper(
+            state.store,
+            passed.claim,
+            passed.assistant,
+            self._entry.from_webhook,
+            call.conversation,
+            not_kept,
+        )
         self._entry.log.also_tell(keeper.observe)
         return asyncio.create_task(keeper.run(), name="conversation keeper")
 

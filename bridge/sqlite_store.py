@@ -157,6 +157,18 @@ class SqliteStore:
 
         return await self._do(look)
 
+    async def left_by(self, address: str) -> Mapping[str, Mapping[str, Any]]:
+        """Look up what was kept of a worker's calls."""
+
+        def look(database: sqlite3.Connection) -> Mapping[str, Mapping[str, Any]]:
+            rows = database.execute(
+                "SELECT call_sid, conversation FROM calls WHERE owner = ? AND conversation IS NOT NULL",
+                (address,),
+            )
+            return {call_sid: json.loads(kept) for call_sid, kept in rows}
+
+        return await self._do(look)
+
     async def may_resume(self, call_sid: str) -> bool:
         """Count one more try."""
         now = self._wall_time()

@@ -33,7 +33,7 @@ from .server import FOLLOW_UP_S, GOODBYE_S
 from .sqlite_store import SqliteStore
 from .worker_handle import WorkerHandle
 from .worker_place import WorkerPlace
-from .worker_process import BEAT_S, Order, Report, WorkerTask
+from .worker_process import BEAT_S, Order, Report, TakeUp, WorkerTask
 
 STEADY_S = 60.0
 """A worker that served for so long had no trouble at its start."""
@@ -237,6 +237,10 @@ class _Crew:
             worker.task.place.remove_socket()
         with suppress(StoreUnavailable):
             await store.abandon(worker.task.place.address)
+        for other in self._workers.values():
+            if other.is_ready and other.is_alive:
+                other.order(TakeUp(worker.task.place.address))
+                return
 
     # -------------------------------------------------------------- orders
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
 
-from .worker_process import Order, Report, Sign, WorkerTask
+from .worker_process import Order, Report, Sign, TakeUp, WorkerTask
 
 JOINED_WITHIN_S = 5.0
 
@@ -76,7 +76,7 @@ class WorkerHandle:
         """Return when the process has ended."""
         await self._gone.wait()
 
-    def order(self, order: Order) -> None:
+    def order(self, order: Order | TakeUp) -> None:
         """Tell it something; one that is gone needs nothing."""
         with suppress(OSError):
             self._control.send(order)

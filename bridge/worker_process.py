@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["BEAT_S", "Order", "Report", "Sign", "WorkerTask", "run_worker"]
+__all__ = ["BEAT_S", "Order", "Report", "Sign", "TakeUp", "WorkerTask", "run_worker"]
 
 import asyncio
 import select
@@ -19,7 +19,9 @@ import structlog
 from offhook.config.settings import Settings
 
 from .app import Membership, drain, serving
+from .server_state import ServerState
 from .sqlite_store import SqliteStore
+from .taking_up import take_up
 from .worker_place import WorkerPlace
 
 BEAT_S = 1.0
@@ -37,6 +39,13 @@ class Order(Enum):
     """Take no new calls, and let live ones end."""
     END = "end"
     """End live calls now."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakeUp:
+    """Another order: go on with the calls that the worker at this address left."""
+
+    address: str
 
 
 class Sign(Enum):
@@ -77,6 +86,8 @@ async def run_worker(task: WorkerTask, supervisor: Connection) -> None:
     leaves the common port to the others. Raises OffhookError for what keeps it from serving.
     """
     stop, now, ordered = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    left: asyncio.Queue[str] = asyncio.Queue()
+    """Workers whose calls are to be taken up."""
     loop = asyncio.get_running_loop()
     # A terminal, or a service manager, sends its signal to every process of the group. The supervisor hears
     # it as well and passes it on, so nothing but its word may count as the second one.
@@ -92,6 +103,9 @@ async def run_worker(task: WorkerTask, supervisor: Connection) -> None:
             loop.remove_reader(supervisor.fileno())
             _log.warning("worker.orphaned", meaning="the supervisor is gone; live calls may end")
             order = Order.DRAIN
+        if isinstance(order, TakeUp):
+            left.put_nowait(order.address)
+            return
         ordered.set()
         stop.set()
         if order is Order.END:
@@ -105,6 +119,7 @@ async def run_worker(task: WorkerTask, supervisor: Connection) -> None:
                 if not orphaned:
                     supervisor.send(Report())
                 beating = asyncio.create_task(_beat(supervisor), name="beats")
+                taking_up = asyncio.create_task(_take_up_all(running.server.state, left), name="taking up")
                 try:
                     await stop.wait()
                     if not await _comes(ordered, ORDER_WITHIN_S):
@@ -113,7 +128,8 @@ async def run_worker(task: WorkerTask, supervisor: Connection) -> None:
                     await drain(running.server, now)
                 finally:
                     beating.cancel()
-                    await asyncio.wait((beating,))
+                    taking_up.cancel()
+                    await asyncio.wait((beating, taking_up))
     finally:
         loop.remove_reader(supervisor.fileno())
     if orphaned:
@@ -124,6 +140,11 @@ async def _beat(supervisor: Connection) -> None:
     while True:
         _tell(supervisor, Sign.ALIVE)
         await asyncio.sleep(BEAT_S)
+
+
+async def _take_up_all(state: ServerState, left: asyncio.Queue[str]) -> None:
+    while True:
+        await take_up(state, await left.get())
 
 
 async def _comes(event: asyncio.Event, within_s: float) -> bool:

@@ -11,17 +11,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from supervised import House, supervised
+from aiohttp import web
+from supervised import House, free_port, supervised
+from web_rig import answering
 
 from offhook.codecs import wav
 from offhook.codecs.framing import SAMPLE_RATE_HZ as RATE_HZ
-from offhook.lab.call_result import CallPlan, LiveLine
+from offhook.lab.call_result import CallPlan, CallResult, LiveLine
 from offhook.lab.place_call import place_call
 from offhook.lab.script import Expect, HangUp, Say, Script, Silence, WaitFor
+from offhook.lab.twilio.simulated_twilio import SimulatedTwilio
 from offhook.pipeline.clock import LoopClock
 
 pytestmark = [pytest.mark.realtime, pytest.mark.timeout(180)]
 
+OFFHOOK = Path(sys.executable).with_name("offhook")
+SID, TOKEN = "AC" + "0" * 32, "0123456789abcdef0123456789abcdef"
 SILENCE_LIMIT_S = 3.0
 SPEAKS_FOR_S = 3.0
 """The worker is killed when it has read the policy for so long; all of it takes half a minute."""
@@ -63,44 +68,79 @@ async def pid_of_the_call(house: House) -> int:
     return int(ready[-1]["pid"])
 
 
+async def killed_in_mid_sentence(
+    house: House, webhook: str, recording: Path, twilio: SimulatedTwilio | None = None
+) -> tuple[CallResult, float]:
+    """Place a call, kill its worker in mid-answer; gives the call, and how long it was silent."""
+    loop = asyncio.get_running_loop()
+    asked = asyncio.Event()
+    connects: list[tuple[float, int]] = []
+    killed_at: list[float] = []
+
+    def watch(line: LiveLine) -> None:
+        if line.who == "line" and line.text.startswith("<Connect>"):
+            connects.append((loop.time(), line.at_ms))
+        if line.who == "caller":
+            asked.set()
+        if line.who == "agent" and asked.is_set() and not killed_at:
+            killed_at.append(0.0)
+            loop.call_later(SPEAKS_FOR_S, kill)
+
+    def kill() -> None:
+        os.kill(pid, signal.SIGKILL)
+        killed_at[0] = loop.time()
+
+    plan = CallPlan(script(), webhook=webhook, record=recording)
+    placing = asyncio.create_task(place_call(plan, LoopClock(loop), watch=watch, twilio=twilio))
+    pid = await pid_of_the_call(house)
+    call = await placing
+    (_, _), (again_at, cut_ms) = connects
+    silent_s = longest_silence_s(recording, cut_ms / 1000 - 0.5, cut_ms / 1000 + 15)
+    return call, silent_s + again_at - killed_at[0]
+
+
+def judge(call: CallResult, silent_s: float, capsys: pytest.CaptureFixture[str]) -> None:
+    with capsys.disabled():
+        sys.stdout.write(f"\nsilent for {silent_s:.2f} s after the kill\n")
+    assert silent_s < SILENCE_LIMIT_S
+    assert call.ended_by == "caller", call.end_reason
+    assert all(verdict.met for verdict in call.expectations), call.expectations
+    questions = [line for line in call.transcript if line.who == "caller"]
+    assert len(questions) == 1, "nobody had to ask again"
+
+
 async def test_the_caller_is_answered_by_another_worker_within_three_seconds(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    loop = asyncio.get_running_loop()
-    offhook = Path(sys.executable).with_name("offhook")
-    async with supervised(str(offhook), "serve", "--workers", "2", "--port", "0") as house:
-        port = await house.port()
-        asked = asyncio.Event()
-        connects: list[tuple[float, int]] = []
-        killed_at: list[float] = []
+    async with supervised(str(OFFHOOK), "serve", "--workers", "2", "--port", "0") as house:
+        webhook = f"http://127.0.0.1:{await house.port()}/voice/inbound"
+        judge(*await killed_in_mid_sentence(house, webhook, tmp_path / "call.wav"), capsys)
 
-        def watch(line: LiveLine) -> None:
-            if line.who == "line" and line.text.startswith("<Connect>"):
-                connects.append((loop.time(), line.at_ms))
-            if line.who == "caller":
-                asked.set()
-            if line.who == "agent" and asked.is_set() and not killed_at:
-                killed_at.append(0.0)
-                loop.call_later(SPEAKS_FOR_S, kill)
 
-        def kill() -> None:
-            os.kill(pid, signal.SIGKILL)
-            killed_at[0] = loop.time()
+async def test_so_is_one_whose_document_is_not_ours_over_the_rest_interface(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    twilio = SimulatedTwilio(LoopClock(asyncio.get_running_loop()), account_sid=SID, auth_token=TOKEN)
 
-        recording = tmp_path / "call.wav"
-        webhook = f"http://127.0.0.1:{port}/voice/inbound"
-        placing = asyncio.create_task(
-            place_call(CallPlan(script(), webhook=webhook, record=recording), LoopClock(loop), watch=watch)
-        )
-        pid = await pid_of_the_call(house)
-        call = await placing
-        (_, _), (again_at, cut_ms) = connects
-        silent_s = longest_silence_s(recording, cut_ms / 1000 - 0.5, cut_ms / 1000 + 15)
-        silent_s += again_at - killed_at[0]
-        with capsys.disabled():
-            sys.stdout.write(f"\nsilent for {silent_s:.2f} s after the kill\n")
-        assert silent_s < SILENCE_LIMIT_S
-        assert call.ended_by == "caller", call.end_reason
-        assert all(verdict.met for verdict in call.expectations), call.expectations
-        questions = [line for line in call.transcript if line.who == "caller"]
-        assert len(questions) == 1, "nobody had to ask again"
+    async def document(request: web.Request) -> web.Response:
+        stream = f'<Connect><Stream url="ws://127.0.0.1:{port}/media" /></Connect>'
+        text = f'<Response>{stream}<Pause length="5" /></Response>'
+        return web.Response(text=text, content_type="text/xml")
+
+    async with twilio.listening() as interface, answering(document) as page:
+        for name, value in {
+            "TWILIO_ACCOUNT_SID": SID,
+            "TWILIO_AUTH_TOKEN": TOKEN,
+            "TWILIO_API_BASE_URL": interface,
+            "PUBLIC_URL": f"http://127.0.0.1:{port}",
+        }.items():
+            monkeypatch.setenv(name, value)
+        async with supervised(str(OFFHOOK), "serve", "--workers", "2", "--port", str(port)) as house:
+            webhook = f"http://127.0.0.1:{page.port}/bin"
+            call, silent_s = await killed_in_mid_sentence(house, webhook, tmp_path / "call.wav", twilio)
+    judge(call, silent_s, capsys)
+    assert [line for line in call.twiml if line.startswith(("<Pause", "REST"))] == [
+        "<Pause> 5 s",
+        "REST: other TwiML",
+    ]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import sys
 from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession
-from supervised import supervised
+from supervised import free_port, supervised
 
 from offhook.bridge.trust import control_key
 from offhook.lab.call_result import CallPlan
@@ -23,11 +22,6 @@ pytestmark = [pytest.mark.realtime, pytest.mark.timeout(120)]
 
 SID, TOKEN = "AC" + "0" * 32, "0123456789abcdef0123456789abcdef"
 SALES = "+14155550101"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 async def transfer(page: str, twilio: SimulatedTwilio) -> int:

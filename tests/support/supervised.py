@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -83,6 +84,12 @@ async def supervised(*command: str, ready: bool = True) -> AsyncIterator[House]:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             await made.ended()
+
+
+def free_port() -> int:
+    """A port that nobody has at the moment."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
 
 
 async def nobody_left(place: House) -> None:
