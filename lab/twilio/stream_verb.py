@@ -17,12 +17,16 @@ from .verbs import ConnectStream
 if TYPE_CHECKING:
     from .course import Course, Next
 
+_KNOWN_AFTER_S = 0.05
+"""Another machine asks the webhooks than has the stream: it learns of its end a network's way later."""
+
 
 async def connect(course: Course, verb: ConnectStream) -> Next:
     """Stream until somebody ends it, and ask what is next; Twilio documentation of `<Connect>`, `action`."""
     course.note(f"<Connect><Stream> {verb.url}")
     course.taken_by = ""
     end = course.last = await _streamed(course, verb)
+    await course.world.clock.sleep_until(course.world.clock.now() + _KNOWN_AFTER_S)
     if (changed := await course.changed()) is not None:
         # The bridge closes its socket behind the request; whichever came first, the request counts.
         return changed
