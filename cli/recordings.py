@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["app"]
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,23 @@ if TYPE_CHECKING:
 
 app = typer.Typer(name="recordings", help="Recordings of calls.", no_args_is_help=True)
 
-Number = Annotated[str | None, typer.Option(help="Only calls from or to this number (E.164).")]
+_AS_WRITTEN_BY_HAND = re.compile(r"[ ().\-/]")
+
+
+def _e164(given: str) -> str:
+    """Read a number as people write it; one that no note could hold must not pass for one without calls."""
+    from offhook.config.phone_numbers import E164
+
+    number = _AS_WRITTEN_BY_HAND.sub("", given)
+    if not re.fullmatch(E164, number):
+        raise typer.BadParameter("write it with its country code, as +15551234567 (E.164)")
+    return number
+
+
+Number = Annotated[
+    str | None,
+    typer.Option(parser=_e164, metavar="NUMBER", help="Only calls from or to this number (E.164)."),
+]
 Call = Annotated[str | None, typer.Option(help="Only this call (its CallSid).")]
 Folder = Annotated[
     Path | None, typer.Option(help="The folder of recordings (default: the one in OFFHOOK_DATA_FOLDER).")

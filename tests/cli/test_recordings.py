@@ -56,6 +56,21 @@ def test_all_of_a_number_is_erased_and_nothing_else(folder: Path) -> None:
     assert sorted(file.name for file in folder.iterdir()) == [stays.with_suffix(".json").name, stays.name]
 
 
+@pytest.mark.parametrize("written", ["+1 (555) 010-0267", "+1.555.010.0267", "+1-555-010-0267"])
+def test_a_number_may_be_written_as_people_write_it(folder: Path, written: str) -> None:
+    keep(folder, "CA1", FIRST)
+    keep(folder, "CA2", SECOND)
+    assert run("erase", "--number", written).output == "1 recording erased.\n"
+
+
+@pytest.mark.parametrize("wrong", ["15550100267", "5550100267", "Ms Lee", ""])
+def test_what_is_no_number_is_not_taken_for_one_without_recordings(folder: Path, wrong: str) -> None:
+    keep(folder, "CA1", FIRST)
+    told = run("erase", "--number", wrong)
+    assert told.exit_code == 2
+    assert "country code" in told.output
+
+
 def test_one_call_is_erased(folder: Path) -> None:
     keep(folder, "CA1", FIRST)
     assert run("erase", "--call", "CA1").output == "1 recording erased.\n"
