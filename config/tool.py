@@ -4,21 +4,19 @@ from __future__ import annotations
 
 __all__ = ["Tool", "ToolMessage"]
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from jsonschema import Draft202012Validator, SchemaError
 from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from .built_in_tools import BUILT_IN_TOOLS
 from .destination import Destination, DestinationName, destination_parameters
 from .http_tool import checked_body, checked_headers, checked_hosts, result_paths, url_with_holes
-from .patience import is_quick
 from .section import Section
 from .server import Server
 from .templates import placeholders, stray_braces
+from .tool_parameters import arguments_validator, checked_parameters
 
 _BELONGS_TO = {
     "callable": "python",
@@ -42,15 +40,6 @@ def _no_parameters() -> dict[str, Any]:
 ResultPaths = Annotated[
     dict[str, str], BeforeValidator(result_paths, json_schema_input_type=dict[str, str] | list[str])
 ]
-
-
-def _patterns(schema: Any) -> Iterator[str]:
-    """Every regular expression of a JSON Schema; the model's words are matched with them."""
-    if isinstance(schema, dict):
-        yield from (text for text in (schema.get("pattern"),) if isinstance(text, str))
-        yield from schema.get("patternProperties", ())
-    for part in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
-        yield from _patterns(part)
 
 
 def _fixed_parameters(known: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -86,7 +75,8 @@ class Tool(Section):
     destinations: dict[DestinationName, Destination] = Field(default_factory=dict)
     """Where a `transfer_call` tool may hand the call to, by name; the model chooses among the names."""
     parameters: dict[str, Any] = Field(default_factory=_no_parameters)
-    """JSON Schema (draft 2020-12) of the arguments, an object; fixed for the built-in kinds."""
+    """JSON Schema (draft 2020-12) of the arguments, an object, whose references stay within it; fixed for the
+    built-in kinds."""
     arguments: dict[str, Any] = Field(default_factory=dict)
     """Arguments that are used where the model gives none."""
     resource: str = ""
@@ -207,22 +197,7 @@ class Tool(Section):
             if schema not in (_no_parameters(), fixed):
                 raise ValueError(f"are fixed for a tool of the kind {info.data['kind']}; leave them out")
             return fixed
-        try:
-            Draft202012Validator.check_schema(schema)
-        except SchemaError as error:
-            place = ".".join(str(part) for part in error.absolute_path)
-            raise ValueError(
-                f"is not a JSON Schema{f' (at {place})' if place else ''}: {error.message}"
-            ) from None
-        if schema.get("type") != "object":
-            raise ValueError('must describe an object: write "type: object" and "properties"')
-        unknown = sorted(set(schema.get("required", ())) - set(schema.get("properties", {})))
-        if unknown:
-            raise ValueError(f"requires {', '.join(unknown)}, which `properties` does not describe")
-        slow = next((text for text in _patterns(schema) if not is_quick(re.compile(text))), None)
-        if slow is not None:
-            raise ValueError(f"holds {slow}, which takes long on some texts; write a simpler one")
-        return schema
+        return checked_parameters(schema)
 
     @field_validator("arguments")
     @classmethod
@@ -230,10 +205,11 @@ class Tool(Section):
         known: dict[str, Any] = info.data.get("parameters", {}).get("properties", {})
         if "parameters" not in info.data:
             return arguments
+        matching = arguments_validator(info.data["parameters"])
         for name, value in arguments.items():
             if name not in known:
                 raise ValueError(f"holds `{name}`, which `parameters` does not describe")
-            for fault in Draft202012Validator(known[name]).iter_errors(value):
+            for fault in matching.evolve(schema=known[name]).iter_errors(value):
                 raise ValueError(f"holds a wrong `{name}`: {fault.message}")
         return arguments
 

@@ -26,12 +26,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
-from jsonschema.validators import validator_for
-
 from offhook.config.built_in_tools import BUILT_IN_TOOLS
 from offhook.config.errors import ToolError
 from offhook.config.templates import render
 from offhook.config.tool import Tool
+from offhook.config.tool_parameters import arguments_validator
 
 from .cancellation import cancelled_from_inside
 from .clock import Clock, Timer
@@ -121,9 +120,7 @@ class Toolbox:
         calls_per_turn: int = 8,
     ) -> None:
         self._tools = tools
-        self._validators = {
-            name: validator_for(tool.parameters)(tool.parameters) for name, (tool, _) in tools.items()
-        }
+        self._validators = {name: arguments_validator(tool.parameters) for name, (tool, _) in tools.items()}
         self._clock = clock
         self._spawn = spawn
         self._listener = listener
