@@ -92,9 +92,9 @@ class ConversationFactory:
         if self._announce is not None:
             self._announce(chosen, call_sid, variables, log)
 
-        def make(as_told: Assistant, on: Line) -> Call:
+        def make(on: Line, preamble: str = "") -> Call:
             return Call(
-                assistant=as_told,
+                assistant=chosen,
                 variables=variables,
                 engines=engines,
                 line=on,
@@ -105,15 +105,15 @@ class ConversationFactory:
                 conversions=self._conversions,
                 call_id=call_sid,
                 resumes=resumes,
+                preamble=preamble,
             )
 
         if self._recorder is None or not chosen.recording.enabled:
-            return make(chosen, line)
-        recording = self._recorder.record(chosen, call_sid, variables, log)
+            return make(line)
+        before = None if resumes is None else resumes.recording
+        recording = self._recorder.record(chosen, call_sid, variables, log, before)
         log.also_tell(recording.observe)
-        # In a call that goes on this was said before.
-        asks_consent = resumes is None or resumes.written
-        return RecordedCall.of(make, chosen, line, recording, asks_consent=asks_consent)
+        return RecordedCall(make, line, recording, chosen.recording.consent_line, before)
 
     def create_text_session(
         self, *, session_id: str, assistant: str | None, variables: Mapping[str, str], log: CallLog

@@ -19,7 +19,15 @@ from offhook.pipeline.ports import CallEvent
 from .call_store import CallStore, Claim, StoreUnavailable
 
 WORTH_KEEPING = frozenset(
-    {"turn.ended", "reply.started", "reply.ended", "audio.cancelled", "function-call", "function-result"}
+    {
+        "turn.ended",
+        "reply.started",
+        "reply.ended",
+        "audio.cancelled",
+        "function-call",
+        "function-result",
+        "recording.ordered",
+    }
 )
 """After these the conversation is another one."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["routes"]
 
-from typing import Literal
 
 import msgspec
 from aiohttp import web
@@ -13,7 +12,7 @@ from . import http_rules
 from .admission import read_order, trust_fault
 from .control_api import guarded, live_entry
 from .http_rules import refuse
-from .recording.call_recording import CallRecording
+from .recording.call_recording import CallRecording, Ordered
 from .rules import Rule
 from .server_state import STATE
 from .trust import Audience
@@ -22,11 +21,11 @@ from .trust import Audience
 class RecordingOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is to become of a recording: `pause` for what must not be kept, then `resume`; or `stop`."""
 
-    action: Literal["pause", "resume", "stop"]
+    action: Ordered
 
     def give(self, recording: CallRecording) -> str:
         """Tell the recording; returns what it does from now on."""
-        {"pause": recording.pause, "resume": recording.resume, "stop": recording.stop}[self.action]()
+        recording.order(self.action)
         return recording.status
 
 

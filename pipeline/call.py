@@ -110,12 +110,14 @@ class Call:
         conversions: Conversions,
         call_id: str = "",
         resumes: Conversation | None = None,
+        preamble: str = "",
     ) -> None:
         """`wheel` and `conversions` serve all calls of the process.
 
-        A call that another process held `resumes`: its first words are `assistant.resumed_message`.
+        A call that another process held `resumes`: its first words are `assistant.resumed_message`. A
+        `preamble` is said before those, or before the greeting, and cannot be cut.
         """
-        self._resumes = resumes
+        self._resumes, self._preamble = resumes, preamble
         self._assistant = assistant
         self._engines = engines
         self._line = line
@@ -286,11 +288,14 @@ class Call:
         elif before is not None:
             self._journal.note("call.resumed", messages=len(before.messages))
             first, interruptible = assistant.resumed_message, True
-        greeting = Say(first, "greeting", interruptible=interruptible)
+        words = [Say(self._preamble, "greeting", interruptible=False)] if self._preamble else []
+        words += [Say(first, "greeting", interruptible=interruptible)] if first else []
         self._spawn("ear", self._ear.run())
         self._spawn("voice", self._voice.run())
         self._replies.speaker.probe()
-        self._apply(self._turns.start(self._clock.now(), greeting if greeting.text else None))
+        self._apply(self._turns.start(self._clock.now(), words[0] if words else None))
+        for later in words[1:]:
+            self.feed(AgentWants(later))
         if before is not None:
             self._replies.tools.recall(before.answers_due())
             if before.unanswered:

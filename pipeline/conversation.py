@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Conversation"]
+__all__ = ["Conversation", "RecordingSoFar"]
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -26,6 +26,18 @@ _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingSoFar:
+    """What whoever goes on with a recorded call must know, so that nothing is kept that must not be."""
+
+    consent_heard: bool = False
+    """The caller was told of the recording, to the last word."""
+    paused_by: tuple[str, ...] = ()
+    """Why nothing is kept at present; empty: it is."""
+    stopped: bool = False
+    """Nothing more of this call may be kept."""
+
+
+@dataclass(frozen=True, slots=True)
 class Conversation:
     """A conversation as it stands, without the assistant's instructions."""
 
@@ -40,6 +52,7 @@ class Conversation:
     """Who takes the call when it cannot go on (E.164); or empty."""
     written: bool = False
     """It was held in writing so far: whoever comes on the line is greeted."""
+    recording: RecordingSoFar = RecordingSoFar()
 
     def answers_due(self) -> Iterator[ToolAnswered]:
         """Yield what the caller is to be told of tools: their answers, or that nobody knows them."""
@@ -68,6 +81,7 @@ class Conversation:
             "variables": dict(self.variables),
             "fallback_number": self.fallback_number,
             "written": self.written,
+            "recording": msgspec.to_builtins(self.recording),
         }
 
     @classmethod
@@ -81,6 +95,7 @@ class Conversation:
                 variables=msgspec.convert(plain["variables"], dict[str, str]),
                 fallback_number=msgspec.convert(plain["fallback_number"], str),
                 written=msgspec.convert(plain["written"], bool),
+                recording=msgspec.convert(plain["recording"], RecordingSoFar),
             )
         except (KeyError, TypeError, msgspec.ValidationError) as error:
             raise ValueError(f"no conversation: {error}") from error

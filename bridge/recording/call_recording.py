@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["BY_ORDER", "BY_TOOL", "CallRecording"]
+__all__ = ["BY_ORDER", "BY_TOOL", "CallRecording", "Ordered"]
 
 from collections.abc import Callable, Collection
 from typing import Literal, Protocol
@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from offhook.codecs.framing import SAMPLE_RATE_HZ as RATE_HZ
 from offhook.pipeline.clock import Clock, Timer
+from offhook.pipeline.conversation import RecordingSoFar
 from offhook.pipeline.ports import CallEvent
 
 from .file import RecordingFile, Written
@@ -20,6 +21,7 @@ from .tape import CallTape
 EVERY_S = 1.0
 BY_ORDER, BY_TOOL = "order", "tool"
 """Why a recording is paused; it goes on when there is neither reason any more."""
+Ordered = Literal["pause", "resume", "stop"]
 
 
 class Keeper(Protocol):
@@ -47,14 +49,21 @@ class CallRecording:
         keeper: Keeper,
         emit: Callable[[CallEvent], None],
         hushing_tools: Collection[str] = (),
+        before: RecordingSoFar | None = None,
     ) -> None:
-        """`hushing_tools`: names of tools while which nothing is kept; `emit` takes the call's events."""
+        """`hushing_tools`: names of tools while which nothing is kept; `emit` takes the call's events.
+
+        `before` tells of a call that another process held. What a tool paused that is gone with it stays so
+        until such a tool has run again, or a `resume` is ordered: the caller may still be reading out.
+        """
         self.file = file
         self._note, self._clock, self._keeper, self._emit = note, clock, keeper, emit
         self._hushing = frozenset(hushing_tools)
         self._began = clock.now()
-        self._tape: CallTape | None = CallTape(self._began)
-        self._reasons: set[str] = set()
+        before = before or RecordingSoFar()
+        self._stopped = before.stopped
+        self._tape: CallTape | None = None if self._stopped else CallTape(self._began)
+        self._reasons = set(before.paused_by)
         self._tools_running = 0
         self._probe: tuple[str, float] | None = None
         self._lost_s = 0.0
@@ -71,6 +80,10 @@ class CallRecording:
         if self._tape is None:
             return "stopped"
         return "paused" if self._tape.paused else "recording"
+
+    def so_far(self, *, consent_heard: bool) -> RecordingSoFar:
+        """Tell whoever may have to go on with the call."""
+        return RecordingSoFar(consent_heard, tuple(sorted(self._reasons)), self._stopped)
 
     # -------------------------------------------------------------- what sounds
 
@@ -103,9 +116,18 @@ class CallRecording:
 
     def start(self) -> None:
         """The call begins: tell so, and have every settled second written from now on."""
+        if self._tape is None:
+            return
         self._keeper.begun(self)
         self._tell("recording.started", file=str(self.file.path))
+        if self._reasons and not self._tape.paused:
+            self._fall_silent(self._tape)
         self._wait()
+
+    def order(self, action: Ordered) -> None:
+        """Obey whoever may order; told as an event, so that it holds wherever the call goes on."""
+        self._tell("recording.ordered", action=action)
+        {"pause": self.pause, "resume": self.resume, "stop": self.stop}[action]()
 
     def pause(self, why: str = BY_ORDER) -> None:
         """Keep nothing of either side until `resume` is called for every reason."""
@@ -113,20 +135,22 @@ class CallRecording:
             return
         self._reasons.add(why)
         if not self._tape.paused:
-            self._tape.pause(self._clock.now())
-            self._tell("recording.paused")
+            self._fall_silent(self._tape)
 
     def resume(self, why: str = BY_ORDER) -> None:
         """This is no reason to pause any more."""
         if self._tape is None:
             return
         self._reasons.discard(why)
+        if not self._tools_running:
+            self._reasons.discard(BY_TOOL)  # of a tool that another process ran
         if self._tape.paused and not self._reasons:
             self._tape.resume(self._clock.now())
             self._tell("recording.resumed")
 
     def stop(self) -> None:
         """Keep nothing more of this call; what there is stays."""
+        self._stopped = True
         if self._tape is not None:
             self._ended("stopped", self._finish(self._tape))
 
@@ -171,6 +195,10 @@ class CallRecording:
         self._keeper.over(self)
 
     # ------------------------------------------------------------------ details
+
+    def _fall_silent(self, tape: CallTape) -> None:
+        tape.pause(self._clock.now())
+        self._tell("recording.paused")
 
     def _wait(self) -> None:
         self._timer = self._clock.call_at(self._clock.now() + EVERY_S, self._hand_on)

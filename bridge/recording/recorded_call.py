@@ -8,17 +8,19 @@ from __future__ import annotations
 __all__ = ["RecordedCall", "RecordedLine"]
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from offhook.config.assistant import Assistant
+from offhook.config.templates import fill
 from offhook.pipeline.call import Call
-from offhook.pipeline.conversation import Conversation
+from offhook.pipeline.conversation import Conversation, RecordingSoFar
 from offhook.pipeline.correspondence import WrittenTurn
-from offhook.pipeline.evidence import AgentWants, Say
+from offhook.pipeline.messages import AgentSaid
 from offhook.pipeline.ports import Line
 
 from .call_recording import CallRecording
 
-MakeCall = Callable[[Assistant, Line], Call]
+MakeCall = Callable[[Line, str], Call]
+"""Makes a call on this line that says this before all else, if anything."""
 
 
 class RecordedLine:
@@ -56,33 +58,22 @@ class RecordedLine:
 class RecordedCall:
     """Implements LiveCall: hands everything on, and the caller's audio to the recording as well."""
 
-    def __init__(self, call: Call, recording: CallRecording) -> None:
-        """`call` writes to a RecordedLine of the same recording."""
-        self._call, self._recording = call, recording
-
-    @classmethod
-    def of(
-        cls,
+    def __init__(
+        self,
         make: MakeCall,
-        assistant: Assistant,
         line: Line,
         recording: CallRecording,
-        *,
-        asks_consent: bool = True,
-    ) -> RecordedCall:
-        """Make a call of this assistant that is recorded, and says so first if it has words for that."""
-        consent = assistant.recording.consent_line if asks_consent else ""
-        greeting = assistant.first_message
-        told = assistant
-        if consent:
-            told = assistant.model_copy(
-                update={"first_message": consent, "first_message_interruptible": False}
-            )
-        call = make(told, RecordedLine(line, recording))
-        if consent and greeting:
-            interruptible = assistant.first_message_interruptible
-            call.feed(AgentWants(Say(greeting, "greeting", interruptible=interruptible)))
-        return cls(call, recording)
+        consent_line: str,
+        before: RecordingSoFar | None = None,
+    ) -> None:
+        """Have a call made that is recorded, and says so first if it has words for that.
+
+        `before` is what is known of a call that goes on: who has heard those words does not hear them again.
+        """
+        before = before or RecordingSoFar()
+        self._consent_line, self._consent_heard = consent_line, before.consent_heard or before.stopped
+        self._recording = recording
+        self._call = make(RecordedLine(line, recording), "" if self._consent_heard else consent_line)
 
     def audio(self, payload: bytes, timestamp_ms: int) -> None:
         """Take carrier bytes of the caller's."""
@@ -125,7 +116,10 @@ class RecordedCall:
 
     def conversation(self) -> Conversation:
         """Give what another process would need to go on with the call."""
-        return self._call.conversation()
+        conversation = self._call.conversation()
+        # Kept once it is known: a long conversation forgets how it began.
+        self._consent_heard = self._consent_heard or _was_told(conversation, self._consent_line)
+        return replace(conversation, recording=self._recording.so_far(consent_heard=self._consent_heard))
 
     async def run(self) -> None:
         """Hold the conversation; the recording ends with it."""
@@ -134,3 +128,10 @@ class RecordedCall:
             await self._call.run()
         finally:
             self._recording.end()
+
+
+def _was_told(conversation: Conversation, text: str) -> bool:
+    """Whether the caller heard all of this text."""
+    words = fill(text, conversation.variables).text.split()
+    heard = [message.text.split() for message in conversation.messages if isinstance(message, AgentSaid)]
+    return bool(words) and words in heard

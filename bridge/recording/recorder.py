@@ -22,6 +22,7 @@ from offhook.config.errors import ConfigProblem
 from offhook.config.settings import Settings
 from offhook.pipeline.channel import Overflow, Receiver, Sender, open_channel
 from offhook.pipeline.clock import Clock
+from offhook.pipeline.conversation import RecordingSoFar
 from offhook.pipeline.ports import EventSink, Workers
 
 from ..pool_workers import PoolWorkers
@@ -79,9 +80,17 @@ class Recorder:
         """Seconds of recordings that the disk was too slow for."""
 
     def record(
-        self, assistant: Assistant, call_sid: str, variables: Mapping[str, str], events: EventSink
+        self,
+        assistant: Assistant,
+        call_sid: str,
+        variables: Mapping[str, str],
+        events: EventSink,
+        before: RecordingSoFar | None = None,
     ) -> CallRecording:
-        """Make the recording of a call that begins now; it is told to `start` when the call runs."""
+        """Make the recording of a call that begins now; it is told to `start` when the call runs.
+
+        `before` is what is known of the recording of a call that goes on.
+        """
         started = self._wall_time()
         note = Note(
             call_sid,
@@ -98,6 +107,7 @@ class Recorder:
             keeper=self,
             emit=events.emit,
             hushing_tools=[tool.name for tool in assistant.tools if tool.pauses_recording],
+            before=before,
         )
 
     def live(self, call_sid: str) -> CallRecording | None:

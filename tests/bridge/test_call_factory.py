@@ -29,6 +29,7 @@ from offhook.bridge.recording.recorder import Recorder
 from offhook.config.assistant import Assistant
 from offhook.config.errors import ConfigError, ConfigProblem, Refused
 from offhook.pipeline.call import Call, Engines
+from offhook.pipeline.conversation import Conversation, RecordingSoFar
 from offhook.pipeline.line_up import alone
 
 LACKING = ConfigError([ConfigProblem("assistant Edited", "voice.provider", "needs a key.")])
@@ -77,7 +78,7 @@ class Rig:
         self.lent.add(engines)
         return engines
 
-    def call(self, assistant: str | None = None) -> LiveCall:
+    def call(self, assistant: str | None = None, resumes: Conversation | None = None) -> LiveCall:
         return self.factory.create(
             call_sid="CA1",
             assistant=assistant,
@@ -85,6 +86,7 @@ class Rig:
             line=FakeLine(self.clock, 0.02),
             log=CallLog(),
             control=FakeControl(),
+            resumes=resumes,
         )
 
 
@@ -170,6 +172,9 @@ async def test_calls_are_recorded_where_the_assistant_says_so_and_there_is_a_fol
     assert type(rig.call()) is Call, "a call that is not recorded has nothing in its way"
     rig.files[None] = assistant_from(recording={"enabled": True})
     assert isinstance(rig.call(), RecordedCall)
+    stopped = Conversation(recording=RecordingSoFar(stopped=True))
+    resumed = rig.call(resumes=stopped)
+    assert resumed.conversation().recording.stopped, "whoever goes on after this one knows it, too"
 
 
 async def test_without_a_folder_an_assistant_that_records_is_refused_and_an_edit_waits() -> None:

@@ -61,9 +61,9 @@ async def test_a_recording_is_paused_resumed_and_stopped(tmp_path: Path) -> None
             assert await order(client, {"action": action}) == (200, {"id": CALL_SID, "recording": status})
         assert [event.type.partition(".")[2] for event in entry.log.events] == [
             "started",
-            "paused",
-            "resumed",
-            "ended",
+            *("ordered", "paused"),
+            *("ordered", "resumed"),
+            *("ordered", "ended"),
         ]
         assert await order(client, {"action": "resume"}) == (409, "not_recorded")
 

@@ -207,9 +207,10 @@ async def written_talk() -> Sequence[CallEvent]:
 async def kept_call(folder: Path) -> Sequence[CallEvent]:
     """A call that is recorded, but for a part and for its end."""
     async with recorded_call(folder, recorded_assistant(first_message="Hello.")) as rig:
-        rig.recording.pause()
-        rig.recording.resume()
-        rig.recording.stop()
+        await rig.call.sleep(0.1)
+        rig.recording.order("pause")
+        rig.recording.order("resume")
+        rig.recording.order("stop")
         await rig.call.sleep(3.0)
         return rig.call.log.events
 

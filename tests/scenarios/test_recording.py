@@ -15,16 +15,40 @@ import pytest
 from call_rig import FRAME_BYTES, QUIET, SOUND, CallRig
 from fake_engines import says
 from numpy.typing import NDArray
-from recording_rig import STARTED, recorded_assistant, recorded_call
+from recording_rig import STARTED, RecordingRig, recorded_assistant, recorded_call
 
+from offhook.bridge.recording.call_recording import BY_TOOL
+from offhook.bridge.recording.shelf import recordings_in
 from offhook.codecs import g711
-from offhook.pipeline.conversation import Conversation
+from offhook.pipeline.conversation import Conversation, RecordingSoFar
 from offhook.pipeline.messages import CallerSaid, ModelDelta, ModelRequest, TextDelta, ToolRequest
 
 RATE_HZ = 8000
 LEFT, RIGHT = 0, 1
 POLICY = " ".join(f"word{number}" for number in range(60)) + "."
 Sound = NDArray[np.int16]
+CARD: dict[str, Any] = {
+    "name": "card",
+    "kind": "collect_digits",
+    "arguments": {"length": 4, "prompt": "Your card number?"},
+    "pauses_recording": True,
+}
+
+
+def asks_for_card(request: ModelRequest) -> Sequence[ModelDelta | float]:
+    asked = isinstance(request.messages[-1], CallerSaid)
+    return [ToolRequest("x", "card", "{}") if asked else TextDelta("Thank you.")]
+
+
+def statuses(rig: RecordingRig) -> list[str]:
+    kinds = [event.type for event in rig.call.log.events]
+    return [kind.partition(".")[2] for kind in kinds if kind in ("recording.paused", "recording.resumed")]
+
+
+def carried_over(rig: RecordingRig) -> Conversation:
+    """What another worker would be told at this moment, through the store."""
+    plain = json.loads(json.dumps(rig.call.outer.conversation().to_plain()))
+    return Conversation.from_plain(plain)
 
 
 def codes(sound: Sound) -> bytes:
@@ -102,18 +126,7 @@ async def test_a_pause_is_silent_on_both_sides_and_nothing_else_is(tmp_path: Pat
 
 
 async def test_a_tool_that_asks_for_a_card_number_is_not_recorded(tmp_path: Path) -> None:
-    tool: dict[str, Any] = {
-        "name": "card",
-        "kind": "collect_digits",
-        "arguments": {"length": 4, "prompt": "Your card number?"},
-        "pauses_recording": True,
-    }
-
-    def answer(request: ModelRequest) -> Sequence[ModelDelta | float]:
-        asked = isinstance(request.messages[-1], CallerSaid)
-        return [ToolRequest("x", "card", "{}") if asked else TextDelta("Thank you.")]
-
-    async with recorded_call(tmp_path, recorded_assistant(tools=[tool]), answer) as rig:
+    async with recorded_call(tmp_path, recorded_assistant(tools=[CARD]), asks_for_card) as rig:
         call = rig.call
         await call.sleep(0.5)
         await call.caller_says("I want to pay")
@@ -161,10 +174,97 @@ async def test_consent_comes_first_is_not_cut_and_the_greeting_follows(tmp_path:
 
 async def test_a_call_that_goes_on_elsewhere_hears_neither_consent_nor_greeting_again(tmp_path: Path) -> None:
     assistant = recorded_assistant({"consent_line": "This call is recorded."}, first_message="Hello, a shop.")
-    async with recorded_call(tmp_path, assistant, resumes=Conversation()) as rig:
+    async with recorded_call(tmp_path / "first", assistant) as rig:
+        await rig.call.agent_is_silent(for_s=1.5)
+        kept = carried_over(rig)
+    async with recorded_call(tmp_path / "second", assistant, resumes=kept) as rig:
         await rig.call.agent_is_silent(for_s=1.5)
         assert rig.call.heard_replies() == [assistant.resumed_message]
         assert rig.recording.status == "recording"
+        assert carried_over(rig).recording.consent_heard, "a third worker need not say it either"
+
+
+async def test_consent_that_was_cut_off_with_its_worker_is_asked_for_again_and_cannot_be_cut(
+    tmp_path: Path,
+) -> None:
+    line = "This call is recorded. It is kept for thirty days, {{from}}."
+    assistant = recorded_assistant({"consent_line": line}, first_message="Hello, a shop.")
+    async with recorded_call(tmp_path / "first", assistant) as rig:
+        await rig.call.agent_starts()
+        await rig.call.sleep(1.0)
+        kept = carried_over(rig)
+    assert not kept.recording.consent_heard
+    async with recorded_call(tmp_path / "second", assistant, resumes=kept) as rig:
+        await rig.call.agent_starts()
+        rig.call.caller_begins("what is this", 0.6)
+        await rig.call.agent_is_silent(for_s=1.5)
+        assert rig.call.heard_replies()[0] == "This call is recorded. It is kept for thirty days, +15550100."
+        assert assistant.resumed_message in rig.call.heard_replies()
+        assert not rig.call.line.clears
+        assert carried_over(rig).recording.consent_heard
+
+
+async def test_a_recording_that_was_paused_stays_so_wherever_the_call_goes_on(tmp_path: Path) -> None:
+    async with recorded_call(tmp_path / "first", recorded_assistant()) as rig:
+        await rig.call.sleep(1.0)
+        rig.recording.order("pause")
+        kept = carried_over(rig)
+    async with recorded_call(tmp_path / "second", recorded_assistant(), resumes=kept) as rig:
+        await rig.call.caller_says("four one one one", 1.0)
+        assert rig.recording.status == "paused"
+        assert carried_over(rig).recording == kept.recording
+        rig.recording.order("resume")
+        await rig.call.caller_says("thank you", 1.0)
+        await rig.call.sleep(1.0)
+        assert carried_over(rig).recording == RecordingSoFar(consent_heard=False)
+    ((first, last),) = rig.kept().note.paused
+    assert first == 0
+    sound = rig.sound().pcm[:, LEFT]
+    assert not sound[: round(last * RATE_HZ)].any()
+    assert sound[round(last * RATE_HZ) :].any()
+
+
+async def test_a_recording_that_was_stopped_is_not_begun_again_by_another_worker(tmp_path: Path) -> None:
+    assistant = recorded_assistant({"consent_line": "This call is recorded."})
+    async with recorded_call(tmp_path / "first", assistant) as rig:
+        rig.recording.order("stop")
+        kept = carried_over(rig)
+    for folder in ("second", "third"):
+        async with recorded_call(tmp_path / folder, assistant, resumes=kept) as rig:
+            await rig.call.caller_says("hello there", 1.0)
+            await rig.call.sleep(2.0)
+            kept = carried_over(rig)
+            assert rig.recording.status == "stopped"
+            assert "This call is recorded." not in rig.call.heard_replies()
+            assert not rig.call.log.of("recording.started")
+        assert not list(recordings_in(tmp_path / folder))
+
+
+async def test_what_a_tool_hid_that_died_with_its_worker_stays_hidden_until_it_has_run_again(
+    tmp_path: Path,
+) -> None:
+    assistant = recorded_assistant(tools=[CARD])
+    async with recorded_call(tmp_path / "first", assistant, asks_for_card) as rig:
+        await rig.call.caller_says("I will pay by card", 1.0)
+        await rig.call.sleep(3.0)
+        rig.recording.order("pause")
+        rig.recording.order("resume")
+        assert rig.recording.status == "paused", "the tool still runs"
+        kept = carried_over(rig)
+    assert kept.recording.paused_by == (BY_TOOL,)
+    async with recorded_call(tmp_path / "second", assistant, asks_for_card, resumes=kept) as rig:
+        await rig.call.caller_says("four one one one", 1.0)
+        assert statuses(rig) == ["paused"]
+        await rig.call.sleep(4.0)
+        for digit in "1234":
+            rig.call.outer.dtmf(digit)
+        await rig.call.sleep(8.0)
+        assert statuses(rig) == ["paused", "resumed"]
+        assert not carried_over(rig).recording.paused_by
+    async with recorded_call(tmp_path / "third", assistant, asks_for_card, resumes=kept) as rig:
+        await rig.call.sleep(0.1)
+        rig.recording.order("resume")
+        assert rig.recording.status == "recording", "whoever orders knows"
 
 
 async def test_consent_alone_lets_the_caller_begin(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ QUIET = b"\xff" * FRAME_BYTES
 SOUND = b"\x20" * FRAME_BYTES
 
 
-Record = Callable[["CallRig", Assistant, Callable[[Assistant, Line], Call]], LiveCall]
+Record = Callable[["CallRig", Assistant, Callable[[Line, str], Call]], LiveCall]
 
 
 class EventList:
@@ -91,7 +91,7 @@ class CallRig:
         self.voice = self.voice_type()
         self.wheel = wheel or PacingWheel(self.clock)
 
-        def make(assistant: Assistant, line: Line) -> Call:
+        def make(line: Line, preamble: str) -> Call:
             self.call = Call(
                 assistant=assistant,
                 variables={"from": "+15550100"},
@@ -110,10 +110,11 @@ class CallRig:
                 wheel=self.wheel,
                 conversions=Conversions(),
                 resumes=resumes,
+                preamble=preamble,
             )
             return self.call
 
-        self.outer: LiveCall = make(assistant, self.line) if record is None else record(self, assistant, make)
+        self.outer: LiveCall = make(self.line, "") if record is None else record(self, assistant, make)
         """What the media stream sees of the call."""
         self.line.on_mark = self.outer.mark
         self.media_s = 0.0

@@ -73,16 +73,19 @@ async def recorded_call(
     rig = RecordingRig(folder)
     recorders: list[Recorder] = []
 
+    consent_line = assistant.recording.consent_line
+    kept = None if resumes is None else resumes.recording
+
     def record(call: CallRig, told: Assistant, make: MakeCall) -> LiveCall:
         clock, inline = call.clock, workers or InlineWorkers()
         recorder = Recorder(folder, clock=clock, workers=inline, wall_time=lambda: STARTED)
         recorders.append(recorder)
-        recording = recorder.record(told, "CA1", {"from": "+15550100", "to": "+15550199"}, call.log)
+        recording = recorder.record(told, "CA1", {"from": "+15550100", "to": "+15550199"}, call.log, kept)
         rig.calls.append(call)
         rig.recordings.append(recording)
         call.log.listener = recording.observe
         prepare(call)
-        return RecordedCall.of(make, told, call.line, recording, asks_consent=resumes is None)
+        return RecordedCall(make, call.line, recording, consent_line, kept)
 
     before = asyncio.all_tasks()
     try:
