@@ -20,6 +20,9 @@ from .errors import ConfigError, ConfigProblem
 
 KeyPath = tuple[str | int, ...]
 """Keys and indices that lead to a value."""
+DEEPEST = 100
+"""Levels of a document; whatever reads it further recurses."""
+TOO_DEEP = f"is nested deeper than {DEEPEST} levels."
 
 # The C parser where it was built: 10 times faster, and files are read again while calls are up.
 _Fast: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -91,6 +94,9 @@ def _walk(
         message = "is an anchor that holds itself."
         yield ConfigProblem(f"{source}:{node.start_mark.line + 1}", _dotted(path), message)
         return
+    if len(path) > DEEPEST:
+        yield ConfigProblem(f"{source}:{node.start_mark.line + 1}", _dotted(path[:1]), TOO_DEEP)
+        return
     if id(node) in seen:
         return
     seen.add(id(node))
@@ -129,10 +135,24 @@ def read_json(text: str, source: str) -> Document:
         message = f"is not valid JSON: {error.msg} (column {error.colno})."
         raise ConfigError([ConfigProblem(f"{source}:{error.lineno}", "", message)]) from None
     except RecursionError:
-        raise ConfigError([ConfigProblem(source, "", "is nested too deeply.")]) from None
+        data = None
+        problems.append(ConfigProblem(source, "", TOO_DEEP))
+    if not problems and _is_too_deep(data):
+        problems.append(ConfigProblem(source, "", TOO_DEEP))
     if problems:
         raise ConfigError(problems)
     return Document(data)
+
+
+def _is_too_deep(data: Any) -> bool:
+    level = [data]
+    for _ in range(DEEPEST + 1):
+        level = [
+            below
+            for part in level
+            for below in (part.values() if isinstance(part, dict) else part if isinstance(part, list) else ())
+        ]
+    return bool(level)
 
 
 def _dotted(path: KeyPath) -> str:

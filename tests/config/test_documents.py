@@ -98,7 +98,7 @@ def test_json_errors_name_their_line() -> None:
         read_json('{"a": 1,\n b}', "a.json")
     with pytest.raises(ConfigError, match="given twice"):
         read_json('{"a": 1, "a": 2}', "a.json")
-    with pytest.raises(ConfigError, match="deeply"):
+    with pytest.raises(ConfigError, match="deeper"):
         read_json("[" * 100_000, "a.json")
 
 
