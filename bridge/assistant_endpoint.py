@@ -4,6 +4,8 @@ from __future__ import annotations
 
 __all__ = ["routes"]
 
+import asyncio
+
 from aiohttp import web
 
 from offhook.config.errors import ConfigError, ProviderError
@@ -33,7 +35,8 @@ async def _post_assistant(request: web.Request) -> web.StreamResponse:
     if isinstance(body, Rule):
         return refuse(request, body)
     try:
-        assistant = read_posted(body.decode())
+        # It may be long, and reading it is work: not on the loop.
+        assistant = await asyncio.to_thread(read_posted, body.decode())
         name = await state.posted.keep(assistant)
     except (ConfigError, ProviderError, UnicodeDecodeError) as error:
         return refuse(request, http_rules.BAD_ASSISTANT, str(error))

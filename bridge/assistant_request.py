@@ -90,8 +90,15 @@ async def _chosen(fields: Any) -> Choice:
         return Choice(name=name)
     if isinstance(written, dict):
         # It may be long, and reading it is work: not on the loop.
-        return Choice(assistant=await asyncio.to_thread(read_posted, json.dumps(written)))
+        return Choice(assistant=await asyncio.to_thread(_read_written, written))
     return Choice()
+
+
+def _read_written(fields: dict[str, Any]) -> Assistant:
+    try:
+        return read_posted(json.dumps(fields))
+    except RecursionError:
+        raise ToolError("`assistant` is nested too deeply") from None
 
 
 @asynccontextmanager

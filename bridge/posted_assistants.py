@@ -28,6 +28,10 @@ WARM_WITHIN_S = 10.0
 _NOTHING: Mapping[str, str] = {}
 
 
+async def _nothing_to_warm(assistant: Assistant) -> None:
+    """Of those who hold calls without engines."""
+
+
 def read_posted(body: str) -> Assistant:
     """Read an assistant that came over the network, in our names or those of hosted platforms.
 
@@ -62,25 +66,28 @@ def _of_this_machine(data: Any, path: KeyPath, translation: Translation) -> Iter
 class PostedAssistants:
     """Keeps them, and has their engines started."""
 
-    def __init__(self, clock: Clock, warm: Callable[[Assistant], Awaitable[None]] | None = None) -> None:
+    def __init__(self, clock: Clock, warm: Callable[[Assistant], Awaitable[None]] = _nothing_to_warm) -> None:
         self._clock, self._warm = clock, warm
         self._kept: OrderedDict[str, tuple[float, Assistant]] = OrderedDict()
         """In the order of their last use."""
 
-    async def keep(self, assistant: Assistant) -> str:
-        """Keep an assistant under a new name; its engines have 10 s to start, and go on starting after.
+    async def keep(self, assistant: Assistant, *, warm_within_s: float = WARM_WITHIN_S) -> str:
+        """Keep an assistant under a new name; its engines have so long to start, and go on starting after.
 
         Raises ConfigError for a key or an extra that is missing, ProviderError if a stage has no engine.
         """
-        if self._warm is not None:
-            try:
-                async with asyncio.timeout(WARM_WITHIN_S):
-                    await self._warm(assistant)
-            except TimeoutError:
-                """A call that comes too early hears an apology."""
         name = f"posted-{secrets.token_hex(16)}"
+        # Before its engines are warm: a call that comes meanwhile closes those that nobody asks for.
         self._kept[name] = self._clock.now(), assistant
         self._forget_old()
+        try:
+            async with asyncio.timeout(warm_within_s):
+                await self._warm(assistant)
+        except TimeoutError:
+            """A call that comes too early hears an apology."""
+        except BaseException:
+            self._kept.pop(name, None)
+            raise
         return name
 
     def find(self, name: str | None) -> Assistant | None:

@@ -27,6 +27,8 @@ from .rules import Rule
 from .server_state import STATE
 from .trust import Audience
 
+CHOSEN_WITHIN_S = 12.0
+"""For the operator's server to choose an assistant, and its engines to start; the carrier waits for 15 s."""
 _ASSISTANT_NAME = re.compile(r"[a-z0-9_-]{1,64}")
 _APOLOGIES: Mapping[Shortage, tuple[Rule, Apology]] = {
     Shortage.NOT_READY: (http_rules.SPOKEN_NOT_READY, UNAVAILABLE),
@@ -108,13 +110,14 @@ async def _inbound(asked: CarrierQuestion) -> web.Response:
 async def _chosen(asked: CarrierQuestion, requests: AssistantRequests) -> tuple[str, str]:
     """The assistant that the operator's server names, empty for the usual one; or what is said instead."""
     state, form = asked.state, asked.form
+    answer_by = state.clock.now() + CHOSEN_WITHIN_S
     try:
         choice = await requests.ask(asked.call_sid, form.get("From", ""), form.get("To", ""))
         if choice.assistant is None:
             return choice.name, choice.words
         if state.place is not None:
             raise ToolError("one of several workers keeps no assistant that is posted")
-        return await state.posted.keep(choice.assistant), ""
+        return await state.posted.keep(choice.assistant, warm_within_s=answer_by - state.clock.now()), ""
     except (*NOT_CHOSEN, ProviderError) as error:
         state.apply(http_rules.NOT_CHOSEN, warn=True, call_sid=asked.call_sid, problem=str(error))
         return "", ""

@@ -18,8 +18,10 @@ from bridge_rig import CALL_SID, EchoFactory, loop_clock, settings
 from pydantic import SecretStr
 
 from offhook.bridge.assistant_request import assistant_requests
+from offhook.bridge.posted_assistants import PostedAssistants
 from offhook.bridge.server import create_app
 from offhook.bridge.server_state import STATE, ServerState
+from offhook.config.assistant import Assistant
 
 FORM = {"CallSid": CALL_SID, "From": "+15550100267", "To": "+15550100999", "CallStatus": "ringing"}
 SECRET = "hush"
@@ -34,8 +36,10 @@ def says(value: Any) -> Answer:
 
 
 @asynccontextmanager
-async def asking(answer: Answer, **fields: Any) -> AsyncIterator[tuple[Any, ServerState, list[Any]]]:
-    """A bridge that asks; what is posted to the receiver."""
+async def asking(
+    answer: Answer, *, starting_s: float = 0.0, **fields: Any
+) -> AsyncIterator[tuple[Any, ServerState, list[Any]]]:
+    """A bridge that asks, and whose engines take so long to start; what is posted to the receiver."""
     asked: list[Any] = []
 
     async def receive(request: web.Request) -> web.StreamResponse:
@@ -45,12 +49,16 @@ async def asking(answer: Answer, **fields: Any) -> AsyncIterator[tuple[Any, Serv
         asked.append(json.loads(body)["message"])
         return await answer(request)
 
+    async def warm(_: Assistant) -> None:
+        await asyncio.sleep(starting_s)
+
     app = web.Application()
     app.router.add_post("/", receive)
     async with TestServer(app) as receiver:
         url = str(receiver.make_url("/"))
         chosen = settings(webhook_url=url, webhook_secret=SecretStr(SECRET), ask_for_assistant=True, **fields)
-        bridge = create_app(chosen, EchoFactory(), loop_clock())
+        posted = PostedAssistants(loop_clock(), warm)
+        bridge = create_app(chosen, EchoFactory(), loop_clock(), posted=posted)
         async with assistant_requests(chosen) as requests, TestClient(TestServer(bridge)) as client:
             bridge[STATE].assistant_requests = requests
             yield client, bridge[STATE], asked
@@ -85,6 +93,18 @@ async def test_it_writes_one_itself_which_answers_this_call() -> None:
         assert kept.first_message == "We are closed."
 
 
+async def test_one_whose_engines_are_slow_is_connected_before_the_carrier_gives_up() -> None:
+    async def late(_: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(4)
+        return web.json_response({"assistant": {"name": "Night"}})
+
+    async with asking(late, starting_s=60) as (client, state, _):
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        assert state.posted.find(await chosen(client)) is not None
+        assert loop.time() - began == pytest.approx(12, abs=0.5)
+
+
 async def test_what_it_says_instead_is_spoken_and_the_call_is_over() -> None:
     async with asking(says({"error": "We are closed on Sundays."})) as (client, _, _):
         document = await told(client)
@@ -102,6 +122,10 @@ async def babbling(_: web.Request) -> web.StreamResponse:
     return web.Response(body=b"{")
 
 
+async def burrowing(_: web.Request) -> web.StreamResponse:
+    return web.Response(text=f'{{"assistant": {{"a": {"[" * 900}{"]" * 900}}}}}')
+
+
 async def silent(_: web.Request) -> web.StreamResponse:
     await asyncio.sleep(60)
     return web.Response()
@@ -116,6 +140,7 @@ CODE = {"assistant": {"name": "x", "tools": [{"name": "y", "Callable": "os:syste
         refusing,
         babbling,
         silent,
+        burrowing,
         says([]),
         says({"assistantId": "../etc"}),
         says({"assistant": {}}),

@@ -19,6 +19,7 @@ from web_rig import RUN
 
 from offhook.bridge.engine_room import EXPECTED_LIMIT, EngineRoom
 from offhook.bridge.pool_workers import PoolWorkers
+from offhook.bridge.posted_assistants import PostedAssistants
 from offhook.bridge.shared_engine import RETRY_S, START_WITHIN_S
 from offhook.config.assistant import Assistant
 from offhook.config.errors import ConfigError, ConfigProblem, ProviderError, Refused, ToolError
@@ -46,12 +47,13 @@ class Rig:
     def __init__(self) -> None:
         self.catalogue = FakeCatalogue()
         self.served: list[Assistant] = []
+        self.posted = PostedAssistants(loop_clock(), lambda posted: self.room.warm(posted))
         self.room = EngineRoom(
             loop_clock(),
             InlineWorkers(),
             InlineWorkers(),
             account=no_account,
-            served=lambda: self.served,
+            served=lambda: (*self.served, *self.posted.loaded()),
             catalogue=self.catalogue,
         )
 
@@ -385,6 +387,19 @@ async def test_an_engine_that_is_being_started_for_an_edit_that_was_taken_back_i
         rig.room.engines(first)
         await asyncio.sleep(1)
         assert rig.catalogue.open == ["embedded", "embedded heart", "listening"]
+
+
+async def test_a_call_that_comes_while_a_posted_assistant_is_warmed_leaves_it_its_engines() -> None:
+    async with engine_room() as rig:
+        first = await rig.warm()
+        rig.catalogue.seconds["elevenlabs anna"] = 5
+        voice = {"provider": "elevenlabs", "name": "anna"}
+        keeping = asyncio.create_task(rig.posted.keep(assistant_from(voice=voice)))
+        await asyncio.sleep(1)
+        rig.room.engines(first)
+        kept = rig.posted.find(await keeping)
+        assert kept is not None
+        assert names(rig.room.engines(kept))[2] == ["elevenlabs anna"]
 
 
 async def test_an_assistant_that_others_stand_beside_keeps_its_engines() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
@@ -162,6 +163,40 @@ async def test_one_whose_engines_cannot_be_started_is_not_kept() -> None:
     with pytest.raises(ProviderError):
         await kept.keep(read_posted(json.dumps(SHOP)))
     assert kept.loaded() == ()
+
+
+async def test_one_that_is_warmed_is_among_the_loaded_ones_and_leaves_with_who_asked() -> None:
+    served: list[int] = []
+
+    async def warm(_: object) -> None:
+        served.append(len(kept.loaded()))
+        await asyncio.sleep(60)
+
+    kept = PostedAssistants(loop_clock(), warm)
+    asking = asyncio.create_task(kept.keep(read_posted(json.dumps(SHOP))))
+    await asyncio.sleep(1)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    assert served == [1], "a call that came now would close its engines"
+    assert kept.loaded() == ()
+
+
+async def test_one_that_takes_long_to_be_warm_is_kept_in_time() -> None:
+    async def warm(_: object) -> None:
+        await asyncio.sleep(60)
+
+    kept = PostedAssistants(loop_clock(), warm)
+    began = asyncio.get_running_loop().time()
+    await kept.keep(read_posted(json.dumps(SHOP)), warm_within_s=2)
+    assert asyncio.get_running_loop().time() - began == pytest.approx(2)
+    assert len(kept.loaded()) == 1
+
+
+@pytest.mark.parametrize("levels", [101, 500, 990, 100_000])
+def test_one_that_is_nested_without_measure_is_refused(levels: int) -> None:
+    for opening, closing in (("[", "]"), ('{"a":', "}")):
+        with pytest.raises(ConfigError, match="deeper"):
+            read_posted(f'{{"name": "x", "tools": {opening * levels}1{closing * levels}}}')
 
 
 @given(st.binary(max_size=200))
