@@ -26,7 +26,7 @@ from offhook.pipeline.clock import Clock
 from offhook.pipeline.log_fields import failure_fields
 from offhook.pipeline.ports import LanguageModel, Transcriber, Voice, VoiceActivity, Workers
 from offhook.pipeline.providers import catalogue as everything
-from offhook.pipeline.providers.catalogue import Built, Making, candidate_name
+from offhook.pipeline.providers.catalogue import Built, Choice, Making, candidate_name
 from offhook.pipeline.providers.web.executors import web_executors
 from offhook.pipeline.providers.web.late_results import LateResults
 from offhook.pipeline.providers.web.web_client import WebClient
@@ -61,6 +61,10 @@ class Catalogue(Protocol):
 
     def voice(self, choice: VoiceChoice, language: str, making: Making) -> Built[Voice]:
         """Build a voice."""
+        ...
+
+    def identity(self, choice: Choice, language: str) -> Hashable:
+        """Say what an engine is made of: lines of the same identity mean the same one."""
         ...
 
     def unmet_needs(self, assistant: Assistant, account: Callable[[str], Account]) -> Iterable[ConfigProblem]:
@@ -200,32 +204,31 @@ class EngineRoom:
         def build() -> Built[Transcriber]:
             return self._catalogue.transcriber(choice, language, self._making)
 
-        return self._shared(("transcriber", choice, language), choice, build)
+        return self._shared(choice, language, build)
 
     def _voice(self, choice: VoiceChoice, language: str) -> SharedEngine:
         def build() -> Built[Voice]:
             return self._catalogue.voice(choice, language, self._making)
 
-        return self._shared(("voice", choice, language), choice, build)
+        return self._shared(choice, language, build)
 
     def _models(self, assistant: Assistant) -> Iterator[SharedEngine]:
         own = 0
         for choice in assistant.model.choices:
             build = partial(self._catalogue.model, choice, assistant, self._making)
             if choice.provider != "embedded":
-                yield self._shared(("model", choice), choice, build)
+                yield self._shared(choice, assistant.language, build)
                 continue
             # A part of its assistant, which nobody else can use, and there at once.
             own += 1
             yield SharedEngine(_numbered(candidate_name(choice), own), build, self._clock).there()
 
-    def _shared(
-        self, key: Hashable, choice: TranscriberChoice | ModelChoice | VoiceChoice, build: Build
-    ) -> SharedEngine:
+    def _shared(self, choice: Choice, language: str, build: Build) -> SharedEngine:
         """Take an engine from the shelf, or put a new one there.
 
         No two ever have the same name: what one voice has said in advance must not pass for another's.
         """
+        key = self._catalogue.identity(choice, language)
         if key not in self._shelf:
             name = candidate_name(choice)
             self._names[name] += 1

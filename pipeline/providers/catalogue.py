@@ -8,9 +8,11 @@ from __future__ import annotations
 
 __all__ = [
     "Built",
+    "Choice",
     "Lifecycle",
     "Making",
     "candidate_name",
+    "identity",
     "model",
     "transcriber",
     "unmet_needs",
@@ -19,7 +21,7 @@ __all__ = [
 ]
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Generic, Protocol, TypeVar
@@ -138,6 +140,20 @@ def candidate_name(choice: Choice) -> str:
     """Name a provider for logs and events: "deepgram nova-3"."""
     named = choice.model if isinstance(choice, TranscriberChoice) else choice.name
     return f"{choice.provider} {named}".strip()
+
+
+def identity(choice: Choice, language: str) -> Hashable:
+    """Say what an engine is made of: lines of the same identity mean the same one.
+
+    An embedded model is loaded once for all that it has no options for; it takes seconds and 300 MB.
+    """
+    if isinstance(choice, ModelChoice):
+        return "model", choice
+    if choice.provider != "embedded":
+        return choice, language
+    if isinstance(choice, TranscriberChoice):
+        return "recogniser", choice.model_dir
+    return "voice", choice.name, choice.speed
 
 
 def unmet_needs(assistant: Assistant, account: Callable[[str], Account]) -> Iterator[ConfigProblem]:

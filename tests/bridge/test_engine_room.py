@@ -202,6 +202,17 @@ async def test_assistants_that_ask_for_the_same_share_it() -> None:
         assert shared[0] is shared[1]
 
 
+async def test_an_embedded_model_is_loaded_once_whatever_it_has_no_use_for() -> None:
+    async with engine_room() as rig:
+        one = assistant_from(language="en", transcriber={"keyterms": ["Lee"]})
+        other = assistant_from(
+            language="en-GB", transcriber={"smart_format": False}, voice={"stability": 0.4}
+        )
+        rig.served = [one, other]
+        await asyncio.gather(rig.room.warm(one), rig.room.warm(other))
+        assert rig.catalogue.open == ["embedded", "embedded heart", "listening"]
+
+
 async def test_voices_that_differ_in_anything_never_share_a_name() -> None:
     async with engine_room() as rig:
         assistant = await rig.warm(voice={"fallbacks": [{"speed": 1.5}, {"speed": 1.5}, {"speed": 0.8}]})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable
 from typing import Any
 
 from fake_engines import ScriptedModel, ScriptedTranscriber, ScriptedVoice, ScriptedVoiceActivity, says
@@ -14,7 +14,7 @@ from offhook.config.errors import ConfigProblem, ProviderError
 from offhook.config.vendors import Account
 from offhook.pipeline.clock import Clock
 from offhook.pipeline.ports import LanguageModel, SpokenAudio, Transcriber, Voice, VoiceActivity, Workers
-from offhook.pipeline.providers.catalogue import Built, Making, candidate_name
+from offhook.pipeline.providers.catalogue import Built, Choice, Making, candidate_name, identity
 
 
 class FakeLifecycle:
@@ -97,6 +97,9 @@ class FakeCatalogue:
         made, lifecycle = FakeVoice(self, name), self._lifecycle(name)
         self.behind[made] = lifecycle
         return Built(made, lifecycle)
+
+    def identity(self, choice: Choice, language: str) -> Hashable:
+        return identity(choice, language)
 
     def unmet_needs(self, assistant: Assistant, account: Callable[[str], Account]) -> Iterable[ConfigProblem]:
         return [self.unmet[assistant.name]] if assistant.name in self.unmet else []
