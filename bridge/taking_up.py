@@ -13,9 +13,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import http_rules
+from .apologies import NOBODY_THERE
 from .call_store import StoreUnavailable
 from .server_state import ServerState
 from .stream_document import stream_document
+from .twilio import twiml
 from .twilio.rest import TwilioRest
 
 REST_WITHIN_S = 3.0
@@ -48,16 +50,23 @@ async def _take_up(
     said = kept.get("variables", {})
     variables = {name: str(said[name]) for name in ("from", "to") if name in said}
     try:
-        if not await state.store.may_resume(call_sid):
-            state.apply(http_rules.NOT_RESUMED, call_sid=call_sid)
-            return
-        document = stream_document(
-            state, call_sid, origin, variables, assistant=kept["assistant"] or "", resumes=True
-        )
+        if await state.store.may_resume(call_sid):
+            assistant = kept["assistant"] or ""
+            document = stream_document(state, call_sid, origin, variables, assistant=assistant, resumes=True)
+            rule = http_rules.RESUMED
+        else:
+            rule, document = http_rules.NOT_RESUMED, _handed_over(str(kept["fallback_number"]), origin)
         async with asyncio.timeout(REST_WITHIN_S):
             await rest.redirect(call_sid, document)
     except Exception as error:
         # The carrier's own errors may quote the request, so only their kind goes into the log.
         state.apply(http_rules.NOT_TAKEN_UP, call_sid=call_sid, problem=type(error).__name__)
     else:
-        state.apply(http_rules.RESUMED, call_sid=call_sid)
+        state.apply(rule, call_sid=call_sid)
+
+
+def _handed_over(fallback: str, origin: str) -> str:
+    """Ring the fallback (E.164), as behind a stream whose call may not be resumed again."""
+    if fallback:
+        return twiml.dial(fallback, action=f"{origin}/voice/after?dialled=1")
+    return twiml.say_and_hangup(f"{NOBODY_THERE.why} {NOBODY_THERE.advice}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -40,18 +42,20 @@ class Rest:
         self.redirected[call_sid] = twiml
 
 
-async def held(worker: Worker, *call_sids: str, **parameters: str) -> list[Any]:
+async def held(
+    worker: Worker, *call_sids: str, talk: Conversation = TALK, parameters: Mapping[str, str] | None = None
+) -> list[Any]:
     """Calls that this worker holds, and whose words are kept."""
 
     def talks(call: EchoCall) -> None:
-        call.talk = TALK
+        call.talk = talk
 
     worker.factory.prepare = talks
     sockets = []
     for call_sid in call_sids:
         socket = await worker.stream()
         await socket.send(connected())
-        await socket.send(start(call_sid, parameters))
+        await socket.send(start(call_sid, dict(parameters or {})))
         sockets.append(socket)
     await asyncio.sleep(0.2)
     return sockets
@@ -64,7 +68,7 @@ def parameters_of(document: str) -> dict[str, str]:
 
 async def test_such_a_call_goes_on_with_its_conversation_and_is_asked_after_from_then_on() -> None:
     async with workers(2, public_url=PUBLIC, insecure=True) as (one, other):
-        sockets = await held(one, CALL_SID, assistant="desk")
+        sockets = await held(one, CALL_SID, parameters={"assistant": "desk"})
         rest = other.server.state.rest = Rest()
         await take_up(other.server.state, one.place.address)
         document = rest.redirected[CALL_SID]
@@ -72,7 +76,7 @@ async def test_such_a_call_goes_on_with_its_conversation_and_is_asked_after_from
         parameters = parameters_of(document)
         assert (parameters["assistant"], parameters["resumes"]) == ("desk", "1")
         assert (parameters["from"], parameters["to"]) == ("+15550100", "+15550199")
-        sockets += await held(other, CALL_SID, **parameters)
+        sockets += await held(other, CALL_SID, parameters=parameters)
         assert other.factory.calls[-1].resumes == TALK
         kept = await other.server.state.store.left_by(other.place.address)
         assert kept[CALL_SID]["asked_after"] is True
@@ -81,10 +85,29 @@ async def test_such_a_call_goes_on_with_its_conversation_and_is_asked_after_from
             await socket.close()
 
 
+@pytest.mark.parametrize("fallback", ["+14155550102", ""])
+async def test_one_that_brings_every_worker_down_is_handed_over_at_the_fourth_time(fallback: str) -> None:
+    async with workers(2, public_url=PUBLIC, insecure=True) as (one, other):
+        sockets = await held(one, CALL_SID, talk=replace(TALK, fallback_number=fallback))
+        rest = other.server.state.rest = Rest()
+        for _ in range(4):
+            await take_up(other.server.state, one.place.address)
+        verb = ElementTree.fromstring(rest.redirected[CALL_SID])[0]  # noqa: S314  our own document
+        if fallback:
+            assert (verb.tag, verb[0].text) == ("Dial", fallback)
+            assert verb.attrib["action"] == f"{PUBLIC}/voice/after?dialled=1"
+        else:
+            assert verb.tag == "Say"
+        counters = other.server.state.counters
+        assert (counters["resumed"], counters["not_resumed"]) == (3, 1)
+        for socket in sockets:
+            await socket.close()
+
+
 async def test_a_call_of_our_webhook_is_left_to_what_the_carrier_asks() -> None:
     async with workers(2, public_url=PUBLIC, insecure=True) as (one, other):
         token = one.server.state.tokens.mint(CALL_SID)
-        sockets = await held(one, CALL_SID, token=token)
+        sockets = await held(one, CALL_SID, parameters={"token": token})
         rest = other.server.state.rest = Rest()
         await take_up(other.server.state, one.place.address)
         assert rest.redirected == {}
