@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from aiohttp import WSServerHandshakeError
+from aiohttp import WSServerHandshakeError, web
 from aiohttp.test_utils import TestClient, TestServer
 from bridge_rig import CALL_SID, EchoFactory, ManualClock, connected, loop_clock, settings, start
 from hypothesis import given
@@ -79,6 +79,24 @@ async def test_what_cannot_be_used_is_told_with_its_place_and_not_kept(body: byt
             assert answer.status == 400
             assert told in await answer.text()
         assert state.posted.loaded() == ()
+
+
+@pytest.mark.parametrize("keyword", ["$ref", "$dynamicRef", "$schema", "$id"])
+async def test_no_schema_of_a_tool_makes_the_server_fetch_anything(keyword: str) -> None:
+    asked: list[str] = []
+
+    async def inside(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.json_response({"type": "string"})
+
+    app = web.Application()
+    app.router.add_get("/{name}", inside)
+    async with TestServer(app) as server, house() as (client, _, _):
+        schema = {"type": "object", "properties": {"a": {keyword: str(server.make_url("/secret"))}}}
+        tool = {"name": "t", "kind": "http", "url": "https://api.example.com", "parameters": schema}
+        async with client.post("/assistant", json={"name": "x", "tools": [tool]}) as answer:
+            assert answer.status == (201 if keyword == "$schema" else 400)
+        assert asked == []
 
 
 async def test_only_who_has_the_control_key_posts_one() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from referencing.exceptions import Unresolvable
 
 from offhook.config.assistant_loading import parse_assistant
 from offhook.config.errors import ConfigError, ToolError
@@ -59,6 +60,15 @@ def test_a_reference_that_leaves_the_schema_is_refused_and_never_followed(
     ):
         with pytest.raises(ValueError, match="nothing is fetched"):
             checked_parameters(schema)
+
+
+def test_what_was_not_checked_is_not_fetched_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[object] = []
+    monkeypatch.setattr("urllib.request.urlopen", opened.append)
+    validator = arguments_validator(parameters(**{"$ref": "http://127.0.0.1:9/schema.json"}))
+    with pytest.raises(Unresolvable):
+        list(validator.iter_errors({"account": 1}))
+    assert opened == []
 
 
 def test_an_assistant_file_is_told_where_such_a_reference_stands() -> None:
