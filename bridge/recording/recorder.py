@@ -28,7 +28,7 @@ from offhook.pipeline.ports import EventSink, Workers
 from ..pool_workers import PoolWorkers
 from .call_recording import CallRecording
 from .file import RecordingFile, Written, write_all
-from .shelf import FOLDER, Note, call_of, erase_expired
+from .shelf import FOLDER, Note, Round, call_of, erase_expired
 
 STRETCHES_LIMIT = 1_000
 GATHER_S = 0.5
@@ -185,11 +185,14 @@ class Recorder:
     async def _sweep(self) -> None:
         while True:
             try:
-                erased = await self._workers.in_thread(erase_expired, self._folder, self._wall_time())
-                if erased:
-                    log.info("recording.erased", recordings=erased, why="their time is over")
+                swept = await self._workers.in_thread(erase_expired, self._folder, self._wall_time())
             except OSError as error:
-                log.error("recording.not-erased", why=error.strerror)
+                swept = Round(0, 0, error)
+            if swept.erased:
+                log.info("recording.erased", recordings=swept.erased, why="their time is over")
+            if swept.fault is not None:
+                why = swept.fault.strerror or type(swept.fault).__name__
+                log.error("recording.not-erased", recordings=swept.stayed, why=why)
             await self._clock.sleep_until(self._clock.now() + SWEEP_S)
 
 

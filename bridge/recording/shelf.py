@@ -9,6 +9,7 @@ __all__ = [
     "FOLDER",
     "Note",
     "Recorded",
+    "Round",
     "call_of",
     "erase",
     "erase_expired",
@@ -22,7 +23,6 @@ import re
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +61,17 @@ class Recorded:
     path: Path
     """Of the WAV file, which is not there if nothing could be written."""
     note: Note
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What became of the recordings whose time was over."""
+
+    erased: int
+    stayed: int
+    """So many could not be erased; the next round tries again."""
+    fault: OSError | None
+    """The first of what went wrong."""
 
 
 def write_note(path: Path, note: Note) -> None:
@@ -109,14 +120,26 @@ def erase(recorded: Recorded) -> None:
     recorded.path.with_suffix(".json").unlink(missing_ok=True)
 
 
-def erase_expired(folder: Path, now: float) -> int:
-    """Erase what may be kept no longer, `now` being Unix seconds; returns how many. Raises OSError."""
+def erase_expired(folder: Path, now: float) -> Round:
+    """Erase what may be kept no longer, `now` being Unix seconds; one that stays holds up no other.
+
+    Raises OSError if the folder cannot be read.
+    """
     expired = [recorded for recorded in recordings_in(folder) if recorded.note.erase_at <= now]
+    faults = []
     for recorded in expired:
-        erase(recorded)
+        try:
+            erase(recorded)
+        except OSError as error:
+            faults.append(error)
+    stayed = len(faults)
     # A note that a crash left half written tells of no recording, but perhaps of a number.
     for file in folder.glob("*.new"):
-        with suppress(FileNotFoundError):
+        try:
             if file.stat().st_mtime < now - ABANDONED_S:
                 file.unlink()
-    return len(expired)
+        except FileNotFoundError:
+            continue  # finished or erased meanwhile
+        except OSError as error:
+            faults.append(error)
+    return Round(len(expired) - stayed, stayed, faults[0] if faults else None)

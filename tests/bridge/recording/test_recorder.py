@@ -16,6 +16,7 @@ from bridge_rig import loop_clock
 from call_rig import EventList
 from fake_engines import InlineWorkers
 from recording_rig import STARTED, recorded_assistant
+from structlog.testing import capture_logs
 
 from offhook.bridge.recording.file import RecordingFile, Written
 from offhook.bridge.recording.recorder import STRETCHES_LIMIT, Recorder
@@ -149,6 +150,33 @@ async def test_what_is_too_old_is_erased_at_the_start_and_every_hour(tmp_path: P
     await asyncio.sleep(3700)
     assert names_in(tmp_path) == ["mine.json"]
     await recorder.close()
+
+
+async def test_one_that_cannot_be_erased_keeps_none_behind_it_and_is_told(tmp_path: Path) -> None:
+    now = STARTED + 86_400
+    for call in ("CA1", "CA2", "CA3"):
+        note = Note(call, "test", "+15550100", "", STARTED, now)
+        file = RecordingFile(tmp_path, note)
+        file.write(second(0))
+        file.finish(note)
+    stuck = next(recorded for recorded in recordings_in(tmp_path) if recorded.note.call == "CA1").path
+    stuck.unlink()
+    stuck.mkdir()  # which no `unlink` takes away, whoever we are
+    (tmp_path / "a.new").mkdir()
+    for old in (tmp_path / "a.new", tmp_path / "b.new"):
+        old.touch()
+        os.utime(old, (STARTED, STARTED))
+    recorder = Recorder(tmp_path, clock=loop_clock(), workers=InlineWorkers(), wall_time=lambda: now)
+    with capture_logs() as logs:
+        recorder.start()
+        await asyncio.sleep(1)
+    await recorder.close()
+    assert sorted(names_in(tmp_path)) == sorted([stuck.name, stuck.with_suffix(".json").name, "a.new"])
+    assert [(line["event"], line["recordings"]) for line in logs] == [
+        ("recording.erased", 2),
+        ("recording.not-erased", 1),
+    ]
+    assert logs[1]["why"] == "Is a directory"
 
 
 async def test_a_recording_that_is_erased_while_it_is_written_stays_erased(tmp_path: Path) -> None:
