@@ -17,22 +17,33 @@ if TYPE_CHECKING:
 
 app = typer.Typer(name="recordings", help="Recordings of calls.", no_args_is_help=True)
 
-_AS_WRITTEN_BY_HAND = re.compile(r"[ ().\-/]")
+_BETWEEN_DIGITS = re.compile(r"[\s./\-\u2010-\u2015]")
+_TRUNK_ZERO = re.compile(r"^(?!\+39)(\+\d+)\(0\)")
+"""`+44 (0)20`: dialled within the country alone. Italy's belongs to the number, however it is written."""
+_NO_NUMBER = re.compile(r"(?:sips?|client):\S+", re.IGNORECASE)
+"""How the carrier names callers who have none."""
 
 
-def _e164(given: str) -> str:
+def _party(given: str) -> str:
     """Read a number as people write it; one that no note could hold must not pass for one without calls."""
     from offhook.config.phone_numbers import E164
 
-    number = _AS_WRITTEN_BY_HAND.sub("", given)
+    if _NO_NUMBER.fullmatch(given):
+        return given
+    number = _TRUNK_ZERO.sub(r"\1", _BETWEEN_DIGITS.sub("", given))
+    number = number.replace("(", "").replace(")", "")
     if not re.fullmatch(E164, number):
-        raise typer.BadParameter("write it with its country code, as +15551234567 (E.164)")
+        raise typer.BadParameter("write it with its country code, as +15551234567 (E.164), or as sip:...")
     return number
 
 
 Number = Annotated[
     str | None,
-    typer.Option(parser=_e164, metavar="NUMBER", help="Only calls from or to this number (E.164)."),
+    typer.Option(
+        parser=_party,
+        metavar="NUMBER",
+        help="Only calls from or to this number (E.164), or SIP address as it stands in the note.",
+    ),
 ]
 Call = Annotated[str | None, typer.Option(help="Only this call (its CallSid).")]
 Folder = Annotated[

@@ -40,7 +40,7 @@ class Note(msgspec.Struct, frozen=True, rename={"caller": "from", "called": "to"
     """Twilio's CallSid."""
     assistant: str
     caller: str
-    """E.164, or empty for a number that is not shown."""
+    """E.164, or empty for a number that is not shown; a caller by SIP has an address (`sip:`)."""
     called: str
     started: float
     """Unix seconds."""

@@ -63,7 +63,30 @@ def test_a_number_may_be_written_as_people_write_it(folder: Path, written: str) 
     assert run("erase", "--number", written).output == "1 recording erased.\n"
 
 
-@pytest.mark.parametrize("wrong", ["15550100267", "5550100267", "Ms Lee", ""])
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("+44 (0)20 7946 0000", "+442079460000"),
+        ("+44(0) 20-7946-0000", "+442079460000"),
+        ("+44\u00a020\u20117946\u20130000", "+442079460000"),
+        ("+39 (0)6 1234 5678", "+390612345678"),
+    ],
+)
+def test_a_zero_for_calls_within_the_country_is_no_part_of_the_number(
+    folder: Path, written: str, kept: str
+) -> None:
+    keep(folder, "CA1", kept)
+    assert run("erase", "--number", written).output == "1 recording erased.\n"
+
+
+@pytest.mark.parametrize("address", ["sip:lee@pbx.example", "sips:+442079460000@a.example", "client:lee"])
+def test_callers_without_a_number_are_named_as_the_note_names_them(folder: Path, address: str) -> None:
+    keep(folder, "CA1", address)
+    keep(folder, "CA2", "sip:lee@other.example")
+    assert run("erase", "--number", address).output == "1 recording erased.\n"
+
+
+@pytest.mark.parametrize("wrong", ["15550100267", "5550100267", "Ms Lee", "", "lee@pbx.example", "sip:"])
 def test_what_is_no_number_is_not_taken_for_one_without_recordings(folder: Path, wrong: str) -> None:
     keep(folder, "CA1", FIRST)
     told = run("erase", "--number", wrong)
