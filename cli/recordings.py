@@ -77,16 +77,17 @@ def erase_recordings(number: Number = None, call: Call = None, folder: Folder = 
     if number is None and call is None:
         typer.echo("Say what to erase: --number +15551234567, or --call CA...", err=True)
         raise typer.Exit(2)
-    count = 0
+    count = stayed = 0
     for recorded in _chosen(_folder(folder), number, call):
         try:
             erase(recorded)
         except OSError as error:
             typer.echo(f"{recorded.path}: {error.strerror}", err=True)
-            raise typer.Exit(1) from error
-        count += 1
+            stayed += 1
+        else:
+            count += 1
     typer.echo(f"{count} {'recording' if count == 1 else 'recordings'} erased.")
-    if not count:
+    if stayed or not count:
         raise typer.Exit(1)
 
 

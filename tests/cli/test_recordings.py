@@ -100,6 +100,18 @@ def test_one_call_is_erased(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
+def test_one_that_cannot_be_erased_is_named_and_keeps_no_other(folder: Path) -> None:
+    stuck = keep(folder, "CA1", FIRST)
+    stuck.unlink()
+    stuck.mkdir()
+    gone = keep(folder, "CA2", FIRST)
+    told = run("erase", "--number", FIRST)
+    assert told.exit_code == 1
+    assert f"{stuck}: Is a directory\n" in told.output
+    assert "1 recording erased.\n" in told.output
+    assert not gone.exists()
+
+
 def test_what_is_not_there_cannot_be_erased(folder: Path) -> None:
     told = run("erase", "--number", FIRST)
     assert (told.exit_code, told.output) == (1, "0 recordings erased.\n")
