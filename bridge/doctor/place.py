@@ -17,6 +17,7 @@ __all__ = [
 
 import asyncio
 import json
+import os
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -43,6 +44,8 @@ class Folder:
     free_mb: int = 0
     fault: str = ""
     """Why nothing can be kept there; empty if it can."""
+    is_there: bool = True
+    """Whether the server need not make it."""
 
 
 async def look_at_port(settings: Settings, asking: Asking) -> Answer | NoAnswer | ConfigProblem:
@@ -104,15 +107,30 @@ def judge_readiness(told: Answer | NoAnswer | None) -> Finding:
 
 
 def look_at_folder(folder: Path) -> Folder:
-    """Make the folder as the server would, and write there; the thread that calls it waits for the disk."""
+    """Write there, or see whether it could be made; nothing stays, and the thread waits for the disk."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if not folder.is_dir():
+            return _unmade(folder)
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"offhook")
             file.flush()
-        return Folder(shutil.disk_usage(folder).free // _MB)
+        return Folder(_free_mb(folder))
     except OSError as error:
         return Folder(fault=error.strerror or type(error).__name__)
+
+
+def _unmade(folder: Path) -> Folder:
+    """See whether the server could make it, without doing so: looking must leave everything as it was."""
+    there = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+    if not there.is_dir():
+        return Folder(fault=f"{there} is no folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        return Folder(fault=f"it is not there, and cannot be made in {there}")
+    return Folder(_free_mb(there), is_there=False)
+
+
+def _free_mb(folder: Path) -> int:
+    return shutil.disk_usage(folder).free // _MB
 
 
 def judge_folder(folder: Path | None, told: Folder | None) -> Finding:
@@ -126,4 +144,7 @@ def judge_folder(folder: Path | None, told: Folder | None) -> Finding:
         return failed(DATA_FOLDER, f"Nothing can be written to {folder}: {told.fault}.", fix)
     if told.free_mb < LITTLE_SPACE_MB:
         return warning(DATA_FOLDER, f"{folder} has {told.free_mb} MB left.", "Make room there.")
+    if not told.is_there:
+        made = "will be made when there is something to keep"
+        return ok(DATA_FOLDER, f"{folder} is not there yet: it {made}, and has {told.free_mb} MB.")
     return ok(DATA_FOLDER, f"{folder} can be written to, and has {told.free_mb} MB left.")

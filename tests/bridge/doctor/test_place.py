@@ -6,6 +6,7 @@ import asyncio
 import socket
 from pathlib import Path
 
+import pytest
 from aiohttp import web
 from bridge_rig import EchoFactory, loop_clock, settings
 from web_rig import answering
@@ -101,18 +102,34 @@ def test_a_port_that_the_system_chooses_is_not_asked() -> None:
     assert judge_port(settings(port=0), None).outcome is Outcome.NOT_CHECKED
 
 
-def test_a_folder_is_made_and_written_to_and_nothing_stays_in_it(tmp_path: Path) -> None:
+def test_a_folder_is_written_to_and_nothing_stays_in_it(tmp_path: Path) -> None:
+    found = judge_folder(tmp_path, look_at_folder(tmp_path))
+    assert (found.outcome, "can be written to" in found.told) == (Outcome.OK, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None:
     folder = tmp_path / "data" / "here"
     found = judge_folder(folder, look_at_folder(folder))
-    assert found.outcome is Outcome.OK
-    assert list(folder.iterdir()) == []
+    assert (found.outcome, "will be made" in found.told) == (Outcome.OK, True)
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_written_to_fails(tmp_path: Path) -> None:
-    file = tmp_path / "file"
+def test_a_folder_that_cannot_be_made_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Asked of the system, for root may write anywhere.
+    monkeypatch.setattr("os.access", lambda place, mode: place != tmp_path)
+    found = judge_folder(tmp_path / "data" / "here", look_at_folder(tmp_path / "data" / "here"))
+    assert found.outcome is Outcome.FAILED
+    assert f"cannot be made in {tmp_path}." in found.told
+
+
+def test_what_is_no_folder_fails(tmp_path: Path) -> None:
+    file, nowhere = tmp_path / "file", tmp_path / "link"
     file.write_text("")
-    found = judge_folder(file, look_at_folder(file))
-    assert (found.outcome, "File exists" in found.told) == (Outcome.FAILED, True)
+    nowhere.symlink_to(tmp_path / "gone")
+    for folder, why in ((file, file), (file / "data", file), (nowhere, nowhere), (nowhere / "data", nowhere)):
+        found = judge_folder(folder, look_at_folder(folder))
+        assert (found.outcome, f"{why} is no folder" in found.told) == (Outcome.FAILED, True)
 
 
 def test_little_space_is_a_warning_and_no_folder_none() -> None:
