@@ -1,14 +1,16 @@
 """TwiML documents: what Twilio is to do next with a call.
 
 Source: Twilio documentation of `<Connect>`, `<Stream>`, `<Parameter>`, `<Dial>`, `<Say>`, `<Pause>`,
-`<Redirect>` and `<Hangup>`. A stream's address may hold no query string (it is dropped, or error 31920),
-and the name and value of a parameter are below 500 characters each.
+`<Redirect>` and `<Hangup>`; XML 1.0, section 2.2, of what a document may hold. A stream's address may
+hold no query string (it is dropped, or error 31920), and the name and value of a parameter are below 500
+characters each.
 """
 
 from __future__ import annotations
 
 __all__ = ["PARAMETER_LIMIT", "ask_again", "connect_stream", "dial", "hangup", "reject", "say_and_hangup"]
 
+import re
 from collections.abc import Mapping
 from xml.etree.ElementTree import Element, SubElement, tostring
 
@@ -16,6 +18,8 @@ RING_S = 20
 """So long does somebody's telephone ring who is to take a call over."""
 PARAMETER_LIMIT = 500
 """A name or value must be shorter, in characters."""
+_CONTROL = re.compile(r"[\x00-\x1f]")
+_NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def connect_stream(
@@ -96,10 +100,11 @@ def _check_parameter(name: str, value: str) -> None:
     for part in (name, value):
         if len(part) >= PARAMETER_LIMIT:
             raise ValueError(f"parameter {name[:40]!r} is longer than Twilio takes")
-        if any(ord(character) < 0x20 or 0xD800 <= ord(character) <= 0xDFFF for character in part):
+        if _CONTROL.search(part) or _NOT_IN_XML.search(part):
             raise ValueError(f"parameter {name[:40]!r} holds a control character")
 
 
 def _document(response: Element) -> str:
+    """Write it down. What XML cannot hold becomes a space: a caller hears the rest, not an error."""
     body: str = tostring(response, encoding="unicode")
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + body
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + _NOT_IN_XML.sub(" ", body)

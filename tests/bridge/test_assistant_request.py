@@ -114,6 +114,11 @@ async def test_what_it_says_instead_is_spoken_and_the_call_is_over() -> None:
         ]
 
 
+async def test_words_that_xml_cannot_hold_are_spoken_without_them() -> None:
+    async with asking(says({"error": "Closed\x07on \ud800Sundays.\uffff"})) as (client, _, _):
+        assert (await told(client))[0].text == "Closed on  Sundays. "
+
+
 async def refusing(_: web.Request) -> web.StreamResponse:
     return web.Response(status=500)
 

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from offhook.bridge.twilio import twiml
 
 URL = "wss://bridge.example.com/media"
+UNFIT = {*map(chr, range(0x20)), *map(chr, range(0xD800, 0xE000)), "\ufffe", "\uffff"} - set("\t\n\r")
+"""What a document may not hold (XML 1.0, section 2.2)."""
 
 
 def parsed(document: str) -> ElementTree.Element:
@@ -60,7 +62,15 @@ def test_any_text_survives_in_a_parameter(value: str) -> None:
 
 @pytest.mark.parametrize(
     "parameters",
-    [{"": "x"}, {"n" * 500: "x"}, {"n": "v" * 500}, {"n": "a\x00b"}, {"n": "\ud800"}, {"n": "a\nb"}],
+    [
+        {"": "x"},
+        {"n" * 500: "x"},
+        {"n": "v" * 500},
+        {"n": "a\x00b"},
+        {"n": "\ud800"},
+        {"n": "\uffff"},
+        {"n": "a\nb"},
+    ],
 )
 def test_a_parameter_that_twilio_would_not_take_is_an_error(parameters: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="parameter"):
@@ -80,6 +90,22 @@ def test_a_stream_address_with_a_query_is_an_error(url: str) -> None:
 def test_speech_is_escaped() -> None:
     response = parsed(twiml.say_and_hangup("Tom & <Jerry>"))
     assert [(verb.tag, verb.text) for verb in response] == [("Say", "Tom & <Jerry>"), ("Hangup", None)]
+
+
+@given(st.text(st.characters()) | st.text(st.sampled_from("a\x00\x0b\x1f\ud800\udfff\ufffe\uffff😀\t ")))
+def test_any_words_are_said_without_what_xml_cannot_hold(words: str) -> None:
+    carried = "".join(" " if character in UNFIT else character for character in words)
+    said = parsed(twiml.say_and_hangup(words))[0].text or ""
+    assert said == carried.replace("\r\n", "\n").replace("\r", "\n")
+    assert parsed(twiml.dial("+15550100", first_words=f"Hello.{words}"))[0].tag == "Say"
+
+
+@given(st.text(st.characters()))
+def test_no_address_makes_a_document_that_is_no_xml(host: str) -> None:
+    address = f"https://{host}/after"
+    assert parsed(twiml.ask_again(address, 1))[1].tag == "Redirect"
+    assert parsed(twiml.dial("+15550100", action=address))[0].tag == "Dial"
+    assert parsed(twiml.connect_stream(URL, action=address, parameters={}))[0].tag == "Connect"
 
 
 def test_hangup_and_dial() -> None:
