@@ -25,6 +25,17 @@ SOURCE = "POST /assistant"
 KEPT_S = 3_600.0
 LIMIT = 1_000
 WARM_WITHIN_S = 10.0
+_REFUSED: Mapping[str | int, tuple[str, str]] = {
+    "callable": (
+        "names code of this machine, which no posted assistant may run.",
+        "Write the tool with `kind: http` or `server`.",
+    ),
+    "model_dir": (
+        "names a folder of this machine, which no posted assistant may look for.",
+        "Leave it out: only a file on this machine may name one.",
+    ),
+}
+"""Keys at any place, and why not."""
 _NOTHING: Mapping[str, str] = {}
 
 
@@ -35,8 +46,8 @@ async def _nothing_to_warm(assistant: Assistant) -> None:
 def read_posted(body: str) -> Assistant:
     """Read an assistant that came over the network, in our names or those of hosted platforms.
 
-    What runs code of this machine (`callable`) or reads its environment (`${NAME}`) is refused before it is
-    looked at. Raises ConfigError with all that is wrong.
+    What runs code of this machine (`callable`), names a folder of it (`model_dir`) or reads its environment
+    (`${NAME}`) is refused before it is looked at. Raises ConfigError with all that is wrong.
     """
     document = read_json(body, SOURCE)
     if isinstance(document.data, dict):
@@ -49,9 +60,8 @@ def read_posted(body: str) -> Assistant:
 
 def _of_this_machine(data: Any, path: KeyPath, translation: Translation) -> Iterator[ConfigProblem]:
     place = ".".join(map(str, translation.written(path)))
-    if path and path[-1] == "callable":
-        message = "names code of this machine, which no posted assistant may run."
-        yield ConfigProblem(SOURCE, place, message, "Write the tool with `kind: http` or `server`.")
+    if path and path[-1] in _REFUSED and data is not None:
+        yield ConfigProblem(SOURCE, place, *_REFUSED[path[-1]])
     elif isinstance(data, dict):
         for key, value in data.items():
             yield from _of_this_machine(value, (*path, key), translation)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +24,7 @@ from offhook.bridge.server import create_app
 from offhook.bridge.server_state import STATE, ServerState
 from offhook.bridge.trust import control_key
 from offhook.config.errors import ConfigError, ProviderError
+from offhook.config.reference import assistant_reference
 
 Client = TestClient[Any, Any]
 SHOP = {"name": "shop", "firstMessage": "Hello."}
@@ -135,6 +138,43 @@ def test_code_of_this_machine_is_refused_before_it_is_imported(
         read_posted(json.dumps({"name": "x", **holder}))
     assert looked_at == []
     assert key.lower() in str(refused.value).lower()
+
+
+@pytest.mark.parametrize("key", ["model_dir", "modelDir", "MODEL_DIR"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        lambda choice: choice,
+        lambda choice: {"fallbacks": [choice]},
+        lambda choice: {"fallbackPlan": {"transcribers": [choice]}},
+    ],
+)
+def test_nobody_learns_which_folders_this_machine_has(
+    tmp_path: Path, key: str, place: Callable[[Any], Any]
+) -> None:
+    told = []
+    for folder in (tmp_path, tmp_path / "none"):
+        choice = {"provider": "embedded", key: str(folder)}
+        with pytest.raises(ConfigError) as refused:
+            read_posted(json.dumps({"name": "x", "transcriber": place(choice)}))
+        told.append(str(refused.value))
+    assert told[0] == told[1]
+
+
+def test_a_folder_that_is_left_empty_is_no_folder() -> None:
+    posted = {"name": "x", "transcriber": {"provider": "embedded", "model_dir": None}}
+    assert read_posted(json.dumps(posted)).transcriber.model_dir is None
+
+
+def test_every_key_that_names_a_place_of_this_machine_is_refused() -> None:
+    paths = re.findall(r"^\| `(\S+)` \| path of", assistant_reference(), re.MULTILINE)
+    assert "transcriber.model_dir" in paths
+    for path in paths:
+        posted: Any = str(Path(__file__).parent)
+        for key in reversed(path.split(".")):
+            posted = {key.removesuffix("[]"): [posted] if key.endswith("[]") else posted}
+        with pytest.raises(ConfigError, match="of this machine"):
+            read_posted(json.dumps({"name": "x", **posted}))
 
 
 @given(st.permutations("callable").map("".join) | st.text("calbeCALBE_- ", max_size=12), st.booleans())
