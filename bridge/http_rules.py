@@ -53,6 +53,9 @@ NOT_RECORDED = _refused(
 NO_RECORDING = _refused(
     "no_recording", 404, "the recording of a call that has none, or none that is finished"
 )
+RECORDINGS_UNREAD = _refused(
+    "recordings_unread", 503, "a recording, while its disk fails, or does not answer within 5 s"
+)
 BODY_TOO_LARGE = _refused("body_too_large", 413, "a body of more than 64 KiB")
 WRONG_CONTENT_TYPE = _refused(
     "wrong_content_type", 415, "a webhook that is not `application/x-www-form-urlencoded`"
@@ -184,6 +187,7 @@ RULES = (
         TOO_MANY_SOCKETS,
         NO_SESSION,
         DRAINING,
+        RECORDINGS_UNREAD,
     ),
     *(WORKER_SECRET_REQUIRED, OWNER_GONE, OWNER_SILENT, OWNER_UNKNOWN, WORKER_LEFT_OUT),
     *(SPOKEN_NOT_READY, SPOKEN_AT_CAPACITY, SPOKEN_OVERLOADED, SPOKEN_BAD_ASSISTANT, SPOKEN_FAILED),

@@ -13,6 +13,7 @@ from .admission import read_order, trust_fault
 from .control_api import guarded, live_entry
 from .http_rules import refuse
 from .recording.call_recording import CallRecording, Ordered
+from .recording.recorder import FIND_WITHIN_S
 from .rules import Rule
 from .server_state import STATE
 from .trust import Audience
@@ -40,7 +41,12 @@ async def _get(request: web.Request) -> web.StreamResponse:
     if (untrusted := trust_fault(request, Audience.CONTROL)) is not None:
         return refuse(request, untrusted)
     recorder = request.config_dict[STATE].recorder
-    path = None if recorder is None else await recorder.finished(request.match_info["call_sid"])
+    try:
+        path = None if recorder is None else await recorder.finished(request.match_info["call_sid"])
+    except TimeoutError:
+        return refuse(request, http_rules.RECORDINGS_UNREAD, f"no answer of the disk in {FIND_WITHIN_S:g} s")
+    except OSError as error:
+        return refuse(request, http_rules.RECORDINGS_UNREAD, f"the disk says: {error.strerror}")
     if path is None:
         return refuse(request, http_rules.NO_RECORDING)
     return web.FileResponse(path, headers={"Content-Type": "audio/wav", "Cache-Control": "no-store"})

@@ -35,6 +35,7 @@ GATHER_S = 0.5
 """Stretches of so long are written in one go."""
 FLUSH_S = 3.0
 """At the end so long is what waits still written."""
+FIND_WITHIN_S = 5.0
 SWEEP_S = 3_600.0
 DAY_S = 86_400.0
 
@@ -115,8 +116,12 @@ class Recorder:
         return self._live.get(call_sid)
 
     async def finished(self, call_sid: str) -> Path | None:
-        """The file of the newest finished recording of a call."""
-        return await self._workers.in_thread(call_of, self._folder, call_sid)
+        """The file of the newest finished recording of a call.
+
+        Raises OSError, a TimeoutError for a disk that does not answer within 5 s.
+        """
+        async with asyncio.timeout(FIND_WITHIN_S):
+            return await self._workers.in_thread(call_of, self._folder, call_sid)
 
     # ----------------------------------------------------------- what recordings ask
 

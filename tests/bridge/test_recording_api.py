@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -25,10 +27,12 @@ PLACE = f"/v1/calls/{CALL_SID}/recording"
 
 
 @asynccontextmanager
-async def serving(folder: Path | None, **fields: Any) -> AsyncIterator[tuple[Client, ServerState]]:
+async def serving(
+    folder: Path | None, workers: InlineWorkers | None = None, **fields: Any
+) -> AsyncIterator[tuple[Client, ServerState]]:
     clock = loop_clock()
     app = create_app(settings(**fields), EchoFactory(), clock, wall_time=lambda: 1.75e9)
-    recorder = None if folder is None else Recorder(folder, clock=clock, workers=InlineWorkers())
+    recorder = None if folder is None else Recorder(folder, clock=clock, workers=workers or InlineWorkers())
     app[STATE].recorder = recorder
     async with TestClient(TestServer(app)) as client:
         yield client, app[STATE]
@@ -114,6 +118,34 @@ async def test_the_file_is_sent_once_it_is_finished(tmp_path: Path) -> None:
             sound = wav.read(io.BytesIO(await answer.read()))
         assert sound.pcm.shape == (5 * 8000, 2)
         assert sound.pcm[:8000, 1].all()
+
+
+class HeldWorkers(InlineWorkers):
+    """A disk that never answers."""
+
+    async def in_thread(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        await asyncio.Event().wait()
+
+
+class FailingWorkers(InlineWorkers):
+    """A disk that cannot be read."""
+
+    async def in_thread(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+@pytest.mark.parametrize(
+    ("workers", "told"),
+    [
+        (HeldWorkers(), "no answer of the disk in 5 s"),
+        (FailingWorkers(), "the disk says: Input/output error"),
+    ],
+)
+async def test_a_disk_that_gives_nothing_keeps_nobody_waiting(
+    tmp_path: Path, workers: InlineWorkers, told: str
+) -> None:
+    async with serving(tmp_path, workers) as (client, _), asyncio.timeout(6), client.get(PLACE) as answer:
+        assert (answer.status, await answer.text()) == (503, f"recordings_unread: {told}\n")
 
 
 async def test_strangers_hear_nothing_and_order_nothing(tmp_path: Path) -> None:
