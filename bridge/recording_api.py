@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["routes"]
 
+import re
 
 import msgspec
 from aiohttp import web
@@ -14,9 +15,14 @@ from .control_api import guarded, live_entry
 from .http_rules import refuse
 from .recording.call_recording import CallRecording, Ordered
 from .recording.recorder import FIND_WITHIN_S
+from .recording.shelf import Parts
 from .rules import Rule
 from .server_state import STATE
 from .trust import Audience
+
+PARTS = "Recording-Parts"
+"""The header that tells how many recordings of the call there are."""
+_PART = re.compile(r"[1-9][0-9]{0,3}")
 
 
 class RecordingOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,16 +46,21 @@ async def _get(request: web.Request) -> web.StreamResponse:
     """Send the file; all workers have the same folder, so it is no matter which of them held the call."""
     if (untrusted := trust_fault(request, Audience.CONTROL)) is not None:
         return refuse(request, untrusted)
+    wanted = request.query.get("part")
+    if wanted is not None and not _PART.fullmatch(wanted):
+        return refuse(request, http_rules.BAD_REQUEST, "`part` is a number, and the first one is 1")
     recorder = request.config_dict[STATE].recorder
     try:
-        path = None if recorder is None else await recorder.finished(request.match_info["call_sid"])
+        parts = Parts(()) if recorder is None else await recorder.finished(request.match_info["call_sid"])
     except TimeoutError:
         return refuse(request, http_rules.RECORDINGS_UNREAD, f"no answer of the disk in {FIND_WITHIN_S:g} s")
     except OSError as error:
         return refuse(request, http_rules.RECORDINGS_UNREAD, f"the disk says: {error.strerror}")
+    path = parts.chosen(None if wanted is None else int(wanted))
     if path is None:
         return refuse(request, http_rules.NO_RECORDING)
-    return web.FileResponse(path, headers={"Content-Type": "audio/wav", "Cache-Control": "no-store"})
+    headers = {"Content-Type": "audio/wav", "Cache-Control": "no-store", PARTS: str(len(parts.recorded))}
+    return web.FileResponse(path, headers=headers)
 
 
 async def _order(request: web.Request) -> web.StreamResponse:

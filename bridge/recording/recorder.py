@@ -28,7 +28,7 @@ from offhook.pipeline.ports import EventSink, Workers
 from ..pool_workers import PoolWorkers
 from .call_recording import CallRecording
 from .file import RecordingFile, Written, write_all
-from .shelf import FOLDER, Note, Round, call_of, erase_expired
+from .shelf import FOLDER, Note, Parts, Round, call_of, erase_expired
 
 STRETCHES_LIMIT = 1_000
 GATHER_S = 0.5
@@ -115,8 +115,8 @@ class Recorder:
         """The recording of a call that goes on; None if there is none, or it has ended."""
         return self._live.get(call_sid)
 
-    async def finished(self, call_sid: str) -> Path | None:
-        """The file of the newest finished recording of a call.
+    async def finished(self, call_sid: str) -> Parts:
+        """What is recorded of a call, and over.
 
         Raises OSError, a TimeoutError for a disk that does not answer within 5 s.
         """

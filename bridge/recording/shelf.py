@@ -8,6 +8,7 @@ from __future__ import annotations
 __all__ = [
     "FOLDER",
     "Note",
+    "Parts",
     "Recorded",
     "Round",
     "call_of",
@@ -22,7 +23,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +65,20 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
+class Parts:
+    """The recordings of one call, oldest first: one for each worker that went on with it."""
+
+    recorded: Sequence[Recorded]
+
+    def chosen(self, part: int | None) -> Path | None:
+        """The file of one of them, the first being 1; without a number the newest that was finished."""
+        if part is not None:
+            return self.recorded[part - 1].path if 1 <= part <= len(self.recorded) else None
+        finished = [each.path for each in self.recorded if each.note.seconds is not None]
+        return finished[-1] if finished else None
+
+
+@dataclass(frozen=True, slots=True)
 class Round:
     """What became of the recordings whose time was over."""
 
@@ -98,14 +113,16 @@ def recordings_in(folder: Path, named: str = "*") -> Iterator[Recorded]:
             continue  # erased meanwhile, or somebody else's
 
 
-def call_of(folder: Path, call_sid: str) -> Path | None:
-    """Find the newest finished recording of a call."""
+def call_of(folder: Path, call_sid: str) -> Parts:
+    """Find what is recorded of a call, and over."""
     found = [
-        recorded.path
+        recorded
         for recorded in recordings_in(folder, f"*-{_plain(call_sid)}-*")
-        if recorded.note.call == call_sid and recorded.note.seconds is not None and recorded.path.is_file()
+        if recorded.note.call == call_sid and recorded.path.is_file()
     ]
-    return found[-1] if found else None
+    found.sort(key=lambda recorded: recorded.note.started)  # file names know whole seconds alone
+    # One that a worker's end cut off is over once another follows; the last may still be written.
+    return Parts([part for part in found if part.note.seconds is not None or part is not found[-1]])
 
 
 def _plain(call_sid: str) -> str:

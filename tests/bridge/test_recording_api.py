@@ -15,9 +15,13 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from bridge_rig import CALL_SID, EchoFactory, loop_clock, settings
 from fake_engines import InlineWorkers
+from msgspec.structs import replace
 from recording_rig import recorded_assistant
 
+from offhook.bridge.recording.file import RecordingFile
 from offhook.bridge.recording.recorder import Recorder
+from offhook.bridge.recording.shelf import Note
+from offhook.bridge.recording.tape import Stretch
 from offhook.bridge.server import create_app
 from offhook.bridge.server_state import STATE, ServerState
 from offhook.codecs import wav
@@ -118,6 +122,55 @@ async def test_the_file_is_sent_once_it_is_finished(tmp_path: Path) -> None:
             sound = wav.read(io.BytesIO(await answer.read()))
         assert sound.pcm.shape == (5 * 8000, 2)
         assert sound.pcm[:8000, 1].all()
+
+
+def keep(folder: Path, started: float, seconds: int, *, finished: bool = True) -> None:
+    """A recording of the call, of so many seconds."""
+    note = Note(CALL_SID, "shop", "", "", started, 2e9)
+    file = RecordingFile(folder, note)
+    file.write(Stretch(0, seconds * 8000, [], [], []))
+    file.finish(replace(note, seconds=float(seconds)) if finished else note)
+
+
+async def fetched(client: Client, part: str = "") -> tuple[int, str, int]:
+    """The status, how many parts there are, and the seconds of the one that was sent."""
+    async with client.get(PLACE, params={"part": part} if part else {}) as answer:
+        body = await answer.read()
+        seconds = len(wav.read(io.BytesIO(body)).pcm) // 8000 if answer.status == 200 else 0
+        return answer.status, answer.headers.get("Recording-Parts", ""), seconds
+
+
+async def test_each_part_of_a_call_that_several_workers_held_can_be_fetched(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (client, _):
+        keep(tmp_path, 1.7e9 + 0.2, 2)
+        keep(tmp_path, 1.7e9 + 0.1, 1, finished=False)  # its worker was killed, within that second
+        keep(tmp_path, 1.7e9 + 60, 3)
+        assert [await fetched(client, part) for part in ("1", "2", "3", "4")] == [
+            (200, "3", 1),
+            (200, "3", 2),
+            (200, "3", 3),
+            (404, "", 0),
+        ]
+        assert await fetched(client) == (200, "3", 3)
+
+
+async def test_the_part_that_is_still_written_is_none_yet(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (client, _):
+        keep(tmp_path, 1.7e9, 1)
+        keep(tmp_path, 1.7e9 + 60, 2, finished=False)
+        assert [await fetched(client, part) for part in ("", "1", "2")] == [
+            (200, "1", 1),
+            (200, "1", 1),
+            (404, "", 0),
+        ]
+
+
+@pytest.mark.parametrize("part", ["0", "-1", "x", "1.0", "99999", "\u0661"])
+async def test_what_is_no_part_is_told(tmp_path: Path, part: str) -> None:
+    async with serving(tmp_path) as (client, _):
+        keep(tmp_path, 1.7e9, 1)
+        async with client.get(PLACE, params={"part": part}) as answer:
+            assert (answer.status, "`part`" in await answer.text()) == (400, True)
 
 
 class HeldWorkers(InlineWorkers):
