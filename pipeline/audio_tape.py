@@ -23,7 +23,7 @@ class AudioTape:
 
     def __init__(self) -> None:
         self._blocks: deque[bytes] = deque()
-        """All but the last are full; each is at least `BLOCK_BYTES` long."""
+        """Each is `BLOCK_BYTES` long, also behind a cut: a longer one could not be forgotten in parts."""
         self._last = bytearray()
         self._begins_at = self._end = 0
 
@@ -44,9 +44,9 @@ class AudioTape:
         """Add to the end."""
         self._last += audio
         self._end += len(audio)
-        if len(self._last) >= BLOCK_BYTES:
-            self._blocks.append(bytes(self._last))
-            self._last = bytearray()
+        while len(self._last) >= BLOCK_BYTES:
+            self._blocks.append(bytes(self._last[:BLOCK_BYTES]))
+            del self._last[:BLOCK_BYTES]
 
     def read(self, begin: int, end: int) -> bytes:
         """Take a copy of what lies between two places. Raises IndexError if some of it was forgotten."""
