@@ -64,6 +64,8 @@ class CallRecording:
         self._stopped = before.stopped
         self._tape: CallTape | None = None if self._stopped else CallTape(self._began)
         self._reasons = set(before.paused_by)
+        if self._tape is not None and self._reasons:
+            self._tape.pause(self._began)
         self._tools_running = 0
         self._probe: tuple[str, float] | None = None
         self._lost_s = 0.0
@@ -120,8 +122,8 @@ class CallRecording:
             return
         self._keeper.begun(self)
         self._tell("recording.started", file=str(self.file.path))
-        if self._reasons and not self._tape.paused:
-            self._fall_silent(self._tape)
+        if self._tape.paused:
+            self._tell("recording.paused")
         self._wait()
 
     def order(self, action: Ordered) -> None:
@@ -135,7 +137,8 @@ class CallRecording:
             return
         self._reasons.add(why)
         if not self._tape.paused:
-            self._fall_silent(self._tape)
+            self._tape.pause(self._clock.now())
+            self._tell("recording.paused")
 
     def resume(self, why: str = BY_ORDER) -> None:
         """This is no reason to pause any more."""
@@ -195,10 +198,6 @@ class CallRecording:
         self._keeper.over(self)
 
     # ------------------------------------------------------------------ details
-
-    def _fall_silent(self, tape: CallTape) -> None:
-        tape.pause(self._clock.now())
-        self._tell("recording.paused")
 
     def _wait(self) -> None:
         self._timer = self._clock.call_at(self._clock.now() + EVERY_S, self._hand_on)

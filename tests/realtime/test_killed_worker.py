@@ -7,16 +7,19 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from aiohttp import web
+from aiohttp import ClientSession, web
 from supervised import House, free_port, supervised
 from web_rig import answering
 
+from offhook.bridge.recording.shelf import FOLDER, recordings_in
 from offhook.codecs import wav
 from offhook.codecs.framing import SAMPLE_RATE_HZ as RATE_HZ
+from offhook.config.assistants import DEMO
 from offhook.lab.call_result import CallPlan, CallResult, LiveLine
 from offhook.lab.place_call import place_call
 from offhook.lab.script import Expect, HangUp, Say, Script, Silence, WaitFor
@@ -69,13 +72,22 @@ async def pid_of_the_call(house: House) -> int:
 
 
 async def killed_in_mid_sentence(
-    house: House, webhook: str, recording: Path, twilio: SimulatedTwilio | None = None
+    house: House,
+    webhook: str,
+    recording: Path,
+    *,
+    before: Callable[[], Awaitable[None]] | None = None,
+    twilio: SimulatedTwilio | None = None,
 ) -> tuple[CallResult, float]:
-    """Place a call, kill its worker in mid-answer; gives the call, and how long it was silent."""
+    """Place a call, kill its worker in mid-answer; gives the call, and how long it was silent.
+
+    What is to be done `before` is done 0.5 s before the kill.
+    """
     loop = asyncio.get_running_loop()
     asked = asyncio.Event()
     connects: list[tuple[float, int]] = []
     killed_at: list[float] = []
+    killing: list[asyncio.Task[None]] = []
 
     def watch(line: LiveLine) -> None:
         if line.who == "line" and line.text.startswith("<Connect>"):
@@ -84,9 +96,13 @@ async def killed_in_mid_sentence(
             asked.set()
         if line.who == "agent" and asked.is_set() and not killed_at:
             killed_at.append(0.0)
-            loop.call_later(SPEAKS_FOR_S, kill)
+            killing.append(asyncio.create_task(kill()))
 
-    def kill() -> None:
+    async def kill() -> None:
+        await asyncio.sleep(SPEAKS_FOR_S - 0.5)
+        if before is not None:
+            await before()
+        await asyncio.sleep(0.5)
         os.kill(pid, signal.SIGKILL)
         killed_at[0] = loop.time()
 
@@ -94,6 +110,7 @@ async def killed_in_mid_sentence(
     placing = asyncio.create_task(place_call(plan, LoopClock(loop), watch=watch, twilio=twilio))
     pid = await pid_of_the_call(house)
     call = await placing
+    await asyncio.gather(*killing)
     (_, _), (again_at, cut_ms) = connects
     silent_s = longest_silence_s(recording, cut_ms / 1000 - 0.5, cut_ms / 1000 + 15)
     return call, silent_s + again_at - killed_at[0]
@@ -109,12 +126,34 @@ def judge(call: CallResult, silent_s: float, capsys: pytest.CaptureFixture[str])
     assert len(questions) == 1, "nobody had to ask again"
 
 
-async def test_the_caller_is_answered_by_another_worker_within_three_seconds(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+async def test_the_caller_is_answered_by_another_worker_within_three_seconds_and_not_recorded_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with supervised(str(OFFHOOK), "serve", "--workers", "2", "--port", "0") as house:
-        webhook = f"http://127.0.0.1:{await house.port()}/voice/inbound"
-        judge(*await killed_in_mid_sentence(house, webhook, tmp_path / "call.wav"), capsys)
+    monkeypatch.setenv("OFFHOOK_DATA_FOLDER", str(tmp_path))
+    assistant = tmp_path / "recorded.yaml"
+    assistant.write_text(f"{DEMO.read_text()}\nrecording: {{enabled: true}}\n")
+
+    async def pause() -> None:
+        async with ClientSession() as http:
+            async with http.get(f"{server}/v1/calls") as answer:
+                (call,) = (await answer.json())["calls"]
+            place = f"{server}/v1/calls/{call['id']}/recording"
+            async with http.post(place, json={"action": "pause"}) as told:
+                assert await told.json() == {"id": call["id"], "recording": "paused"}
+
+    serve = ("serve", "--assistant", str(assistant), "--workers", "2", "--port", "0")
+    async with supervised(str(OFFHOOK), *serve) as house:
+        server = f"http://127.0.0.1:{await house.port()}"
+        webhook, heard = f"{server}/voice/inbound", tmp_path / "call.wav"
+        judge(*await killed_in_mid_sentence(house, webhook, heard, before=pause), capsys)
+        await house.log("call.ended")
+        await asyncio.sleep(3.0)
+    first, second = sorted(recordings_in(tmp_path / FOLDER), key=lambda each: each.note.started)
+    assert second.note.paused == ((0.0, second.note.seconds),)
+    with second.path.open("rb") as file:
+        assert not wav.read(file).pcm.any()
+    with first.path.open("rb") as file:
+        assert wav.read(file).pcm.any(), "until the order it was recorded"
 
 
 async def test_so_is_one_whose_document_is_not_ours_over_the_rest_interface(
@@ -138,7 +177,9 @@ async def test_so_is_one_whose_document_is_not_ours_over_the_rest_interface(
             monkeypatch.setenv(name, value)
         async with supervised(str(OFFHOOK), "serve", "--workers", "2", "--port", str(port)) as house:
             webhook = f"http://127.0.0.1:{page.port}/bin"
-            call, silent_s = await killed_in_mid_sentence(house, webhook, tmp_path / "call.wav", twilio)
+            call, silent_s = await killed_in_mid_sentence(
+                house, webhook, tmp_path / "call.wav", twilio=twilio
+            )
     judge(call, silent_s, capsys)
     assert [line for line in call.twiml if line.startswith(("<Pause", "REST"))] == [
         "<Pause> 5 s",
