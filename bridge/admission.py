@@ -16,7 +16,7 @@ from .rules import Rule
 from .server_state import STATE
 from .trust import Audience, Request, refusal
 from .twilio.signature import Fields
-from .worker_place import peer_address
+from .workers.place import peer_address
 
 T = TypeVar("T")
 FORM_WITHIN_S = 5.0

@@ -38,7 +38,7 @@ from .pool_workers import PoolWorkers
 from .posted_assistants import PostedAssistants
 from .recording.recorder import recorder_of, unmet_recording
 from .server import Server
-from .worker_place import WorkerPlace
+from .workers.place import WorkerPlace
 
 DRAIN_S = 300.0
 """How long live calls may go on after the server was told to stop; a second signal ends them at once."""

@@ -16,15 +16,15 @@ from offhook.pipeline.ports import CallEvent
 from . import http_rules
 from .admission import read_order, trust_fault
 from .call_orders import ORDERS, CallOrder
-from .forwarding import answered_by_owner
 from .http_rules import refuse
 from .registry import CallEntry, CallStatus
 from .rules import Rule
 from .server_state import STATE
-from .siblings import ANSWER_WITHIN_S, answers_of_siblings
 from .text_sessions import TextEntry
 from .trust import Audience
-from .worker_place import is_private
+from .workers.forwarding import answered_by_owner
+from .workers.place import is_private
+from .workers.siblings import ANSWER_WITHIN_S, answers_of_siblings
 
 KEEP_ALIVE_S = 15.0
 WRITE_WITHIN_S = 10.0

@@ -10,10 +10,10 @@ from offhook.pipeline.providers.web.late_results import PATH
 
 from . import http_rules
 from .admission import read_json_body
-from .forwarding import answered_by_owner
 from .http_rules import refuse
 from .rules import Rule
 from .server_state import STATE
+from .workers.forwarding import answered_by_owner
 
 
 def routes() -> list[web.RouteDef]:

@@ -19,13 +19,13 @@ from . import carrier_dialect as events
 from . import stream_rules as rules
 from .call_store import StoreUnavailable
 from .carrier_dialect import CarrierDialect
-from .conversation_keeper import ConversationKeeper
 from .live_call import LiveCall
 from .registry import CallEntry, Order
 from .rules import Rule
 from .server_state import ServerState
 from .stream_gate import GateClosed, Passed, cut_elsewhere, give_back, pass_gate, run_at_once
 from .twilio.call_control import TwilioCallControl
+from .workers.conversation_keeper import ConversationKeeper
 
 START_WITHIN_S = 10.0
 END_WITHIN_S = 5.0

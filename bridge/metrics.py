@@ -30,10 +30,10 @@ from .admission import trust_fault
 from .call_totals import CallTotals
 from .http_rules import refuse
 from .loop_lag import LoopLag
-from .metrics_merge import metrics_of_all_workers
 from .recording.recorder import Recorder
 from .server_state import STATE, ServerState
 from .trust import Audience
+from .workers.metrics_merge import metrics_of_all_workers
 
 REFUSALS = (
     http_rules.SPOKEN_NOT_READY,

@@ -18,7 +18,6 @@ from offhook.pipeline.clock import Clock
 from . import (
     assistant_endpoint,
     control_api,
-    forwarding,
     health,
     late_results_api,
     media_endpoint,
@@ -33,7 +32,8 @@ from .live_call import CallFactory
 from .posted_assistants import PostedAssistants
 from .server_state import STATE, ServerState
 from .twilio.rest import SdkRest, TwilioRest
-from .worker_place import WorkerPlace
+from .workers import forwarding
+from .workers.place import WorkerPlace
 
 BODY_LIMIT_BYTES = 65_536
 REQUEST_WITHIN_S = 5.0

@@ -32,7 +32,7 @@ from .stream_token import StreamTokens, derive_key
 from .text_sessions import TextSessions
 from .trust import TrustPolicy, trust_policy
 from .twilio.rest import SdkRest, TwilioRest
-from .worker_place import WorkerPlace
+from .workers.place import WorkerPlace
 
 SPARE_SOCKETS = 20
 

@@ -27,9 +27,9 @@ from .call_store import Claim, StoredCall, StoreUnavailable
 from .carrier_dialect import Started
 from .rules import Rule
 from .server_state import ServerState
-from .siblings import Unreachable, order
 from .stream_rules import NOT_CUT, NOT_READY, OUTCOME_LOST, OVERLOADED, RULES, STORE_UNAVAILABLE, TOKEN_RULES
 from .stream_token import Ticket, TokenFault
+from .workers.siblings import Unreachable, order
 
 TOKEN_PARAMETER = "token"  # noqa: S105  the name of a parameter
 ASSISTANT_PARAMETER = "assistant"

@@ -21,11 +21,11 @@ from .assistant_request import NOT_CHOSEN, AssistantRequests
 from .callers import Turned
 from .capacity import Shortage
 from .carrier_question import CALL_SID, CarrierQuestion
-from .forwarding import passed_on
 from .http_rules import refuse
 from .rules import Rule
 from .server_state import STATE
 from .trust import Audience
+from .workers.forwarding import passed_on
 
 CHOSEN_WITHIN_S = 12.0
 """For the operator's server to choose an assistant, and its engines to start; the carrier waits for 15 s."""

@@ -50,7 +50,7 @@ def serve(
             if settings.workers == 1:
                 runner.run(run_server(settings, assistant, assistants))
             else:
-                from offhook.bridge.supervisor import supervise
+                from offhook.bridge.workers.supervisor import supervise
 
                 from .worker import work
 

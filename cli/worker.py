@@ -12,14 +12,14 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from offhook.bridge.worker_process import WorkerTask
+    from offhook.bridge.workers.process import WorkerTask
 
 
 def work(task: WorkerTask, supervisor: Connection) -> None:
     """Be a worker until told to stop; what keeps it from serving is the supervisor's to print."""
     import structlog
 
-    from offhook.bridge.worker_process import Report, run_worker
+    from offhook.bridge.workers.process import Report, run_worker
     from offhook.config.errors import OffhookError
 
     from .event_loop import loop_factory

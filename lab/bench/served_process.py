@@ -22,7 +22,7 @@ from offhook.bridge.call_factory import ConversationFactory
 from offhook.bridge.garbage import GarbageRounds
 from offhook.bridge.pool_workers import PoolWorkers
 from offhook.bridge.server import Server
-from offhook.bridge.sqlite_store import SqliteStore
+from offhook.bridge.workers.sqlite_store import SqliteStore
 from offhook.config.assistant import Assistant
 from offhook.config.errors import OffhookError
 from offhook.config.settings import Settings

@@ -19,7 +19,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
-from offhook.bridge.worker_place import WorkerPlace
+from offhook.bridge.workers.place import WorkerPlace
 
 from .histogram import DelayHistogram
 from .plan import Cores

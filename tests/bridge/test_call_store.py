@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from bridge_rig import ManualClock
 
-from offhook.bridge import call_store, sqlite_store, store_debts
+from offhook.bridge import call_store
 from offhook.bridge.call_store import CallStore, Claim, MemoryStore, StoredCall, StoreUnavailable
-from offhook.bridge.sqlite_store import SqliteStore
 from offhook.bridge.stream_token import Ticket
+from offhook.bridge.workers import sqlite_store, store_debts
+from offhook.bridge.workers.sqlite_store import SqliteStore
 from offhook.config.errors import Refused
 
 

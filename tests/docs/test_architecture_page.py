@@ -14,11 +14,11 @@ from offhook.bridge import (
     media_socket,
     pool_workers,
     registry,
-    sqlite_store,
     text_sessions,
 )
 from offhook.bridge.recording import recorder
 from offhook.bridge.twilio import call_control
+from offhook.bridge.workers import sqlite_store
 from offhook.config.tool import Tool
 from offhook.config.turn_taking import TurnTaking as TurnTakingSettings
 from offhook.pipeline import (

@@ -15,11 +15,11 @@ from pathlib import Path
 
 from bridge_rig import EchoFactory, settings
 
-from offhook.bridge import worker_process
 from offhook.bridge.app import Membership, RunningServer
 from offhook.bridge.server import Server
-from offhook.bridge.supervisor import supervise
-from offhook.bridge.worker_process import WorkerTask
+from offhook.bridge.workers import process as worker_process
+from offhook.bridge.workers.process import WorkerTask
+from offhook.bridge.workers.supervisor import supervise
 from offhook.cli.logs import configure_logs
 from offhook.cli.worker import work
 from offhook.config.errors import ConfigError, ConfigProblem

@@ -15,8 +15,8 @@ from websockets.asyncio.client import connect
 
 from offhook.bridge.call_store import CallStore
 from offhook.bridge.server import Server
-from offhook.bridge.sqlite_store import SqliteStore
-from offhook.bridge.worker_place import WorkerPlace
+from offhook.bridge.workers.place import WorkerPlace
+from offhook.bridge.workers.sqlite_store import SqliteStore
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import ClientSession
 from worker_rig import workers
 
-from offhook.bridge.metrics_merge import merged
+from offhook.bridge.workers.metrics_merge import merged
 
 ONE = b"""# HELP calls_active Live calls.
 # TYPE calls_active gauge

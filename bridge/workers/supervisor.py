@@ -27,13 +27,13 @@ from offhook.config.errors import ConfigError, ConfigProblem, OffhookError
 from offhook.config.settings import Settings
 from offhook.pipeline.clock import Clock, LoopClock
 
-from .app import DRAIN_S, unreachable
-from .call_store import CallStore, StoreUnavailable
-from .server import FOLLOW_UP_S, GOODBYE_S
+from ..app import DRAIN_S, unreachable
+from ..call_store import CallStore, StoreUnavailable
+from ..server import FOLLOW_UP_S, GOODBYE_S
+from .handle import WorkerHandle
+from .place import WorkerPlace
+from .process import BEAT_S, Order, Report, TakeUp, WorkerTask
 from .sqlite_store import SqliteStore
-from .worker_handle import WorkerHandle
-from .worker_place import WorkerPlace
-from .worker_process import BEAT_S, Order, Report, TakeUp, WorkerTask
 
 STEADY_S = 60.0
 """A worker that served for so long had no trouble at its start."""

@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-from .call_store import StoreUnavailable
+from ..call_store import StoreUnavailable
 
 AGAIN_AFTER_S = 1.0
 OWED_LIMIT = 10_000

@@ -12,13 +12,13 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from . import http_rules
-from .apologies import NOBODY_THERE
-from .call_store import StoreUnavailable
-from .server_state import ServerState
-from .stream_document import stream_document
-from .twilio import twiml
-from .twilio.rest import TwilioRest
+from .. import http_rules
+from ..apologies import NOBODY_THERE
+from ..call_store import StoreUnavailable
+from ..server_state import ServerState
+from ..stream_document import stream_document
+from ..twilio import twiml
+from ..twilio.rest import TwilioRest
 
 REST_WITHIN_S = 3.0
 AT_A_TIME = 8

@@ -18,11 +18,11 @@ import structlog
 
 from offhook.config.settings import Settings
 
-from .app import Membership, drain, serving
-from .server_state import ServerState
+from ..app import Membership, drain, serving
+from ..server_state import ServerState
+from .place import WorkerPlace
 from .sqlite_store import SqliteStore
 from .taking_up import take_up
-from .worker_place import WorkerPlace
 
 BEAT_S = 1.0
 """A worker says so often that its loop turns."""

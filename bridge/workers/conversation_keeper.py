@@ -16,7 +16,7 @@ from offhook.pipeline.conversation import Conversation
 from offhook.pipeline.log_fields import failure_fields
 from offhook.pipeline.ports import CallEvent
 
-from .call_store import CallStore, Claim, StoreUnavailable
+from ..call_store import CallStore, Claim, StoreUnavailable
 
 WORTH_KEEPING = frozenset(
     {

@@ -12,7 +12,7 @@ import pytest
 from bridge_rig import CALL_SID, EchoCall, connected, start
 from worker_rig import Worker, workers
 
-from offhook.bridge.taking_up import AT_A_TIME, REST_WITHIN_S, take_up
+from offhook.bridge.workers.taking_up import AT_A_TIME, REST_WITHIN_S, take_up
 from offhook.pipeline.conversation import Conversation
 from offhook.pipeline.messages import CallerSaid
 

@@ -9,15 +9,15 @@ import asyncio
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from . import http_rules
-from .admission import FORM_WITHIN_S
-from .call_store import StoredCall, StoreUnavailable
-from .http_rules import refuse
-from .registry import CallStatus
-from .rules import Rule
-from .server_state import STATE
+from .. import http_rules
+from ..admission import FORM_WITHIN_S
+from ..call_store import StoredCall, StoreUnavailable
+from ..http_rules import refuse
+from ..registry import CallStatus
+from ..rules import Rule
+from ..server_state import STATE
+from .place import is_private, shows_secret
 from .siblings import ANSWER_WITHIN_S, SiblingSilent, Unreachable, forward
-from .worker_place import is_private, shows_secret
 
 
 def routes() -> list[web.RouteDef]:

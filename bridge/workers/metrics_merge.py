@@ -9,9 +9,9 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from .server_state import STATE
+from ..server_state import STATE
+from .place import is_private
 from .siblings import answers_of_siblings
-from .worker_place import is_private
 
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _DESCRIPTION = re.compile(r"# (?:HELP|TYPE|UNIT) ([a-zA-Z_:][a-zA-Z0-9_:]*)")

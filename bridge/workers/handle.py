@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
 
-from .worker_process import Order, Report, Sign, TakeUp, WorkerTask
+from .process import Order, Report, Sign, TakeUp, WorkerTask
 
 JOINED_WITHIN_S = 5.0
 

@@ -19,11 +19,11 @@ from websockets.exceptions import ConnectionClosed
 from worker_rig import Worker, workers
 from yarl import URL
 
-from offhook.bridge import siblings
 from offhook.bridge.call_store import CallStore, Claim, StoredCall, StoreUnavailable
 from offhook.bridge.trust import control_key
 from offhook.bridge.twilio.signature import signature
-from offhook.bridge.worker_place import REMOTE_HEADER, SECRET_HEADER, WorkerPlace
+from offhook.bridge.workers import siblings
+from offhook.bridge.workers.place import REMOTE_HEADER, SECRET_HEADER, WorkerPlace
 from offhook.pipeline.conversation import Conversation
 from offhook.pipeline.messages import CallerSaid
 from offhook.pipeline.ports import CallEvent

@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 from offhook.config.errors import Refused
 
-from .call_store import (
+from ..call_store import (
     ENDED_FOR_S,
     ENDED_LIMIT,
     RESUMED_LIMIT,
@@ -33,8 +33,8 @@ from .call_store import (
     StoredCall,
     StoreUnavailable,
 )
+from ..stream_token import Ticket
 from .store_debts import StoreDebts
-from .stream_token import Ticket
 
 WITHIN_S = 1.0
 LOCKED_FOR_S = 0.5

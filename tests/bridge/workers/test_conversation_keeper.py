@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from offhook.bridge.call_store import CallStore, Claim, StoreUnavailable
-from offhook.bridge.conversation_keeper import ConversationKeeper
+from offhook.bridge.workers.conversation_keeper import ConversationKeeper
 from offhook.pipeline.conversation import Conversation, RecordingSoFar
 from offhook.pipeline.ports import CallEvent
 

@@ -22,10 +22,10 @@ from yarl import URL
 
 from offhook.config.errors import OffhookError
 
-from .call_store import StoreUnavailable
-from .http_rules import WORKER_LEFT_OUT
-from .server_state import STATE, ServerState
-from .worker_place import REMOTE_HEADER, SECRET_HEADER, WorkerPlace
+from ..call_store import StoreUnavailable
+from ..http_rules import WORKER_LEFT_OUT
+from ..server_state import STATE, ServerState
+from .place import REMOTE_HEADER, SECRET_HEADER, WorkerPlace
 
 ANSWER_WITHIN_S = 2.0
 """A sibling that has not begun to answer by then is silent."""
