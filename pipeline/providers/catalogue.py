@@ -22,7 +22,7 @@ __all__ = [
 
 import os
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Generic, Protocol, TypeVar
 
@@ -38,6 +38,7 @@ from .embedded.agent import IntentsAgent
 from .embedded.hibari_voice import HibariVoice
 from .embedded.model_pool import ModelPool
 from .embedded.model_process import ModelProcess
+from .embedded.shared_process import SharedProcesses
 from .embedded.silero import SileroVoiceActivity
 from .embedded.transcriber import WhisperTranscriber
 from .openai import OpenAIModel
@@ -82,6 +83,8 @@ class Making:
     clock: Clock
     account: Callable[[str], Account]
     """How a vendor is reached, by its name."""
+    processes: SharedProcesses = field(default_factory=SharedProcesses)
+    """Models of this machine that several engines use."""
 
 
 class _AlwaysThere:
@@ -132,8 +135,11 @@ def voice(choice: VoiceChoice, language: str, making: Making) -> Built[Voice]:
     if choice.provider == "elevenlabs":
         elevenlabs = ElevenLabsVoice(choice, language, making.account("elevenlabs"), making.clock)
         return Built(elevenlabs, elevenlabs)
-    process = ModelProcess("hibari", {"voice": choice.name, "speed": choice.speed}, clock=making.clock)
-    return Built(HibariVoice(process, making.clock), process)
+    process = making.processes.share(
+        ("hibari", choice.name),
+        lambda: ModelProcess("hibari", {"voice": choice.name}, clock=making.clock),
+    )
+    return Built(HibariVoice(process, making.clock, choice.speed), process)
 
 
 def candidate_name(choice: Choice) -> str:

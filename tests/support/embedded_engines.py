@@ -18,6 +18,7 @@ from offhook.pipeline.providers.catalogue import Built, Making
 from offhook.pipeline.providers.embedded.hibari_voice import HibariVoice
 from offhook.pipeline.providers.embedded.model_pool import ModelPool
 from offhook.pipeline.providers.embedded.model_process import ModelProcess
+from offhook.pipeline.providers.embedded.shared_process import ProcessShare
 from offhook.pipeline.providers.embedded.transcriber import WhisperTranscriber
 
 
@@ -73,7 +74,9 @@ async def embedded_engines() -> AsyncIterator[EmbeddedEngines]:
         assert isinstance(listening.engine, WhisperTranscriber)
         assert isinstance(listening.lifecycle, ModelPool)
         assert isinstance(speaking.engine, HibariVoice)
-        assert isinstance(speaking.lifecycle, ModelProcess)
+        assert isinstance(speaking.lifecycle, ProcessShare)
+        process = speaking.lifecycle.process
+        assert isinstance(process, ModelProcess)
         yield EmbeddedEngines(
-            listening.engine, speaking.engine, activity.engine, listening.lifecycle, speaking.lifecycle
+            listening.engine, speaking.engine, activity.engine, listening.lifecycle, process
         )

@@ -38,12 +38,12 @@ _WARM_UP = "Warming up: the quabblefritz, at 9:30 a.m., costs $4.99."
 class HibariSpeech:
     """A loaded voice; one thread, one job at a time."""
 
-    def __init__(self, voice: str = "heart", speed: float = 1.0, seed: int = 0) -> None:
+    def __init__(self, voice: str = "heart", seed: int = 0) -> None:
         """Load a voice that is on this machine ("heart" is in the package) and warm it.
 
-        The same text gives the same audio, bit for bit: `seed` fixes the noise in it. `speed` is 0.5 to 2.
+        The same text gives the same audio, bit for bit: `seed` fixes the noise in it.
         """
-        self._speed, self._seed = np.asarray([speed], np.float32), seed
+        self._seed = seed
         self._session, self._timed = _session(Path(voice_path(voice, download_missing=False)))
         self._reader = TextReader(british=VOICES[voice]["british"])
         for _ in self.speak(_WARM_UP):
@@ -53,12 +53,15 @@ class HibariSpeech:
         """Answer one Speak, piece by piece."""
         if not isinstance(request, Speak):
             raise TypeError("a voice does not listen")
-        yield from self.speak(request.text)
+        yield from self.speak(request.text, request.speed)
 
-    def speak(self, text: str) -> Iterator[Spoken]:
-        """Yield the speech of each sentence as soon as it is made; a text without sounds gives nothing."""
+    def speak(self, text: str, speed: float = 1.0) -> Iterator[Spoken]:
+        """Yield the speech of each sentence as soon as it is made; a text without sounds gives nothing.
+
+        `speed` is 0.5 to 2, 1 being the voice's own pace.
+        """
         for phrase in self._reader.phrases(text):
-            samples, ends_s = self._synthesise(phrase)
+            samples, ends_s = self._synthesise(phrase, speed)
             pause_s = _pause_s(text[: phrase.spans[-1][1]])
             mulaw, cut_s = _trimmed(_levelled(samples), pause_s)
             sound_s = max(0.0, len(mulaw) / _LINE_HZ - pause_s)
@@ -67,9 +70,12 @@ class HibariSpeech:
             else:
                 yield Spoken(mulaw, tuple(_shared_out(phrase, sound_s)), estimated=True)
 
-    def _synthesise(self, phrase: Phrase) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]:
+    def _synthesise(
+        self, phrase: Phrase, speed: float
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]:
         """The phrase's samples at 24 kHz and each phoneme's end in seconds."""
-        outputs = self._session.run(None, {"ids": np.asarray([phrase.ids], np.int64), "speed": self._speed})
+        asked = {"ids": np.asarray([phrase.ids], np.int64), "speed": np.asarray([speed], np.float32)}
+        outputs = self._session.run(None, asked)
         spectrum = [output[0] for output in outputs[:6]]
         samples = dsp.synth(*spectrum, np.random.default_rng(self._seed))
         if not self._timed:

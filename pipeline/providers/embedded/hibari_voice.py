@@ -26,8 +26,9 @@ class HibariVoice:
 
     audio_format = MULAW_8K
 
-    def __init__(self, process: JobRunner, clock: Clock) -> None:
-        self._process, self._clock = process, clock
+    def __init__(self, process: JobRunner, clock: Clock, speed: float = 1.0) -> None:
+        """`speed` is 0.5 to 2, 1 being the voice's own pace."""
+        self._process, self._clock, self._speed = process, clock, speed
         self.estimated_pieces = 0
         """Sentences whose word times are in proportion to their letters."""
 
@@ -43,7 +44,7 @@ class HibariVoice:
         """As `speak`, for whoever needs the first piece in `wanted_s`."""
         if not text.strip():
             return
-        job = self._process.submit(Speak(text), wanted_s)
+        job = self._process.submit(Speak(text, self._speed), wanted_s)
         before_s = 0.0
         try:
             while (answer := await job.next()) is not None:

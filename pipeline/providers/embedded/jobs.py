@@ -61,6 +61,8 @@ class Speak(Message, frozen=True):
     """Make speech of this text."""
 
     text: str
+    speed: float = 1.0
+    """0.5 to 2; 1 is the voice's own pace."""
 
 
 Request = Decode | Align | Speak

@@ -8,7 +8,7 @@ import pytest
 from offhook.codecs import g711
 from offhook.pipeline.providers.embedded import hibari_speech
 from offhook.pipeline.providers.embedded.hibari_speech import HibariSpeech
-from offhook.pipeline.providers.embedded.jobs import Decode
+from offhook.pipeline.providers.embedded.jobs import Decode, Speak, Spoken
 
 pytestmark = pytest.mark.realtime
 
@@ -72,6 +72,17 @@ def test_sound_begins_within_40_ms_and_is_loud_but_not_clipped(voice: HibariSpee
         loud = np.flatnonzero(np.abs(pcm) > 0.02)
         assert loud[0] < 0.06 * 8000
         assert 0.3 < float(np.abs(pcm).max()) < 0.95
+
+
+def test_speech_at_twice_the_pace_lasts_about_half_as_long(voice: HibariSpeech) -> None:
+    text = "Your parcel will arrive on Tuesday morning"
+    lengths = [
+        sum(len(answer.mulaw) for answer in voice.answer(Speak(text, speed)) if isinstance(answer, Spoken))
+        for speed in (0.5, 1.0, 2.0)
+    ]
+    slow, plain, fast = lengths
+    assert 1.5 < slow / plain < 2.5
+    assert 1.4 < plain / fast < 2.5
 
 
 def test_without_durations_the_times_are_shared_out_by_letters(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,6 +61,14 @@ async def test_speech_comes_in_pieces_of_half_a_second_with_the_words_that_begin
     ]
 
 
+async def test_every_job_names_the_pace_of_its_voice() -> None:
+    loop = asyncio.get_running_loop()
+    reader, clock = Reader(), LoopClock(loop, loop.time)
+    for speed in (1.5, 0.8):
+        await say(HibariVoice(reader, clock, speed), "one")
+    assert [job.request for job in reader.jobs] == [Speak("one", 1.5), Speak("one", 0.8)]
+
+
 async def test_times_of_a_later_sentence_count_from_the_first_sample() -> None:
     voice = voice_of(Reader())
     pieces = await say(voice, "one. two")
