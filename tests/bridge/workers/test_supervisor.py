@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosed
 
 pytestmark = [pytest.mark.realtime, pytest.mark.timeout(60)]
 
-PROGRAM = Path(__file__).parents[1] / "support" / "echo_workers.py"
+PROGRAM = Path(__file__).parents[2] / "support" / "echo_workers.py"
 
 
 @asynccontextmanager
