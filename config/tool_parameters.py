@@ -9,7 +9,7 @@ Source of the keywords: JSON Schema draft 2020-12, Core sections 8 and 11.
 
 from __future__ import annotations
 
-__all__ = ["arguments_validator", "checked_parameters"]
+__all__ = ["arguments_validator", "checked_parameters", "most_values"]
 
 import re
 from collections.abc import Iterator, Mapping
@@ -25,6 +25,8 @@ from .patience import is_quick
 
 MOST_PARTS = 1_000
 """What a match may go through, each part about 20 us; a part that is referred to twice counts twice."""
+MOST_MATCHES = 50_000
+"""Values times parts; what a match may take at the worst, which is half a second."""
 DEEPEST = 50
 """Levels; the matching and the reading of it recurse."""
 UNEVALUATED_WEIGHT = 3
@@ -35,6 +37,13 @@ _REFERENCES = ("$ref", "$dynamicRef")
 def arguments_validator(schema: Mapping[str, Any]) -> Validator:
     """Give what matches arguments with a schema that was checked; it fetches nothing."""
     return Draft202012Validator(schema, registry=Registry())
+
+
+def most_values(schema: dict[str, Any]) -> int:
+    """How many values, all levels together, may be matched with a schema that was checked."""
+    extent = _Extent(schema)
+    extent.measure()
+    return MOST_MATCHES // max(extent.parts, 1)
 
 
 def checked_parameters(schema: dict[str, Any]) -> dict[str, Any]:
@@ -69,7 +78,7 @@ class _Extent:
         self._resolver = Registry().resolver_with_root(DRAFT202012.create_resource(schema))
         self.referred: dict[str, Any] = {}
         """What is used as a schema wherever it stands, by the reference."""
-        self._parts = 0
+        self.parts = 0
 
     def measure(self) -> None:
         """Raises ValueError for a schema that is too large, or refers to what it does not hold."""
@@ -81,8 +90,8 @@ class _Extent:
         if depth > DEEPEST:
             raise ValueError(f"nests deeper than {DEEPEST} levels; write it flatter")
         if isinstance(part, dict):
-            self._parts += weight
-            if self._parts > MOST_PARTS:
+            self.parts += weight
+            if self.parts > MOST_PARTS:
                 raise ValueError(f"has more than {MOST_PARTS} parts, with every reference; write it simpler")
             if depth and isinstance(part.get("$id"), str):
                 raise ValueError(f"holds a schema of its own, {part['$id']}; name it in `$defs` instead")

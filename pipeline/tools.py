@@ -30,7 +30,7 @@ from offhook.config.built_in_tools import BUILT_IN_TOOLS
 from offhook.config.errors import ToolError
 from offhook.config.templates import render
 from offhook.config.tool import Tool
-from offhook.config.tool_parameters import arguments_validator
+from offhook.config.tool_parameters import arguments_validator, most_values
 
 from .cancellation import cancelled_from_inside
 from .clock import Clock, Timer
@@ -120,7 +120,10 @@ class Toolbox:
         calls_per_turn: int = 8,
     ) -> None:
         self._tools = tools
-        self._validators = {name: arguments_validator(tool.parameters) for name, (tool, _) in tools.items()}
+        self._checks = {
+            name: (arguments_validator(tool.parameters), most_values(tool.parameters))
+            for name, (tool, _) in tools.items()
+        }
         self._clock = clock
         self._spawn = spawn
         self._listener = listener
@@ -176,7 +179,7 @@ class Toolbox:
             raise ToolError(f"there is no tool {request.name!r}; there are: {known}")
         tool, execute = entry
         try:
-            arguments = checked_arguments(request.arguments, tool.arguments, self._validators[tool.name])
+            arguments = checked_arguments(request.arguments, tool.arguments, *self._checks[tool.name])
         except ToolError:
             self._spend(turn)
             raise

@@ -13,7 +13,7 @@ from referencing.exceptions import Unresolvable
 from offhook.config.assistant_loading import parse_assistant
 from offhook.config.errors import ConfigError, ToolError
 from offhook.config.tool import Tool
-from offhook.config.tool_parameters import arguments_validator, checked_parameters
+from offhook.config.tool_parameters import arguments_validator, checked_parameters, most_values
 from offhook.pipeline.tool_values import checked_arguments
 
 
@@ -132,6 +132,39 @@ def test_references_within_the_schema_hold_for_defaults_and_for_what_the_model_w
             checked_arguments(wrong, tool.arguments, validator)
     with pytest.raises(ValueError, match="wrong `code`"):
         Tool(name="t", callable="builtins:dict", parameters=schema, arguments={"code": "x"})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"account": 1e400}',
+        '{"account": NaN}',
+        '{"account": -Infinity}',
+        f'{{"account": {"9" * 4000}}}',
+        f'{{"account": {"9" * 5000}}}',
+        f'{{"account": {"[" * 4000}{"]" * 4000}}}',
+    ],
+)
+def test_numbers_and_depths_that_nothing_can_handle_are_told_to_the_model(text: str) -> None:
+    validator = arguments_validator(checked_parameters(parameters(type="number", multipleOf=0.01)))
+    with pytest.raises(ToolError) as told:
+        checked_arguments(text, {}, validator)
+    assert len(told.value.reason) <= 500
+
+
+def test_many_values_for_a_large_schema_are_refused_before_they_hold_up_the_loop() -> None:
+    one_of = {"anyOf": [{"type": "string", "maxLength": number} for number in range(300)]}
+    schema = checked_parameters(parameters(type="array", items=one_of))
+    most = most_values(schema)
+    assert most_values(parameters(type="string")) > 10_000 > most > 100
+    began = time.process_time()
+    for count in (most, 8_000):
+        with pytest.raises(ToolError) as told:
+            checked_arguments(
+                f'{{"account": [{",".join("1" * count)}]}}', {}, arguments_validator(schema), most
+            )
+        assert "send fewer at a time" in told.value.reason
+    assert time.process_time() - began < 1
 
 
 def test_a_schema_of_an_older_draft_is_matched_as_the_one_that_it_was_checked_as() -> None:
