@@ -51,7 +51,7 @@ async def answer_after(asked: CarrierQuestion) -> web.Response:
         return _handed_over(asked, outcome)
     if dialled:
         # Somebody else was rung behind an apology.
-        return asked.hang_up() if dialled in _TAKEN_OVER else _nobody_there(asked)
+        return asked.hang_up() if dialled in _TAKEN_OVER else asked.say(NOBODY_THERE.whole)
     if status == "failed":
         fallback = state.factory.fallback_number(None if entry is None else entry.assistant)
         return asked.apologise(http_rules.SPOKEN_FAILED, FAILED, fallback)
@@ -80,11 +80,7 @@ def _handed_over(asked: CarrierQuestion, outcome: Mapping[str, Any]) -> web.Resp
     for tried, number in enumerate(numbers[place:], place + 1):
         if _PHONE_NUMBER.fullmatch(number):
             return asked.dial(number, tried)
-    return _nobody_there(asked)
-
-
-def _nobody_there(asked: CarrierQuestion) -> web.Response:
-    return asked.say(f"{NOBODY_THERE.why} {NOBODY_THERE.advice}")
+    return asked.say(NOBODY_THERE.whole)
 
 
 def _dialled_so_far(request: web.Request) -> int:

@@ -15,6 +15,11 @@ class Apology:
     advice: str
     """Said where nobody else takes the call."""
 
+    @property
+    def whole(self) -> str:
+        """Both."""
+        return f"{self.why} {self.advice}"
+
 
 BUSY = Apology("Sorry, all our lines are busy.", "Please call again in a few minutes. Goodbye.")
 UNAVAILABLE = Apology(

@@ -88,7 +88,7 @@ class CarrierQuestion:
             return _xml(
                 twiml.dial(fallback, action=self._page("after"), first_words=f"{apology.why} {_ONE_MOMENT}")
             )
-        return self.say(f"{apology.why} {apology.advice}")
+        return self.say(apology.whole)
 
     def say(self, words: str) -> web.Response:
         """Say this, then hang up."""

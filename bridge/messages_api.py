@@ -5,7 +5,6 @@ from __future__ import annotations
 __all__ = ["routes"]
 
 import asyncio
-import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
@@ -18,6 +17,7 @@ from offhook.pipeline.correspondence import WrittenAnswer, WrittenTurn
 from . import http_rules
 from .admission import read_order
 from .call_orders import Text
+from .carrier_question import CALL_SID
 from .control_api import call_entry, guarded, live_entry
 from .http_rules import refuse
 from .registry import CallEntry
@@ -28,7 +28,6 @@ from .text_sessions import TextEntry
 ANSWER_WITHIN_S = 30.0
 """An answer in writing that takes longer is told by the events alone."""
 FORWARDED_WITHIN_S = ANSWER_WITHIN_S + 5.0
-_SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _Value = Annotated[str, msgspec.Meta(max_length=2_000)]
 
 
@@ -107,7 +106,7 @@ def _writer(request: web.Request, message: Message) -> CallEntry | TextEntry | w
 
 def _begun(request: web.Request, state: ServerState, message: Message) -> TextEntry | web.Response:
     name = request.match_info["call_sid"]
-    if not _SESSION_ID.fullmatch(name):
+    if not CALL_SID.fullmatch(name):
         return refuse(request, http_rules.NOT_FOUND)
     if state.place is not None:
         return refuse(request, http_rules.ONE_WORKER_ONLY)

@@ -29,6 +29,9 @@ BEAT_S = 1.0
 ORDER_WITHIN_S = 1.0
 """A signal that the supervisor has heard, too, is followed by its order."""
 
+LEFT_LIMIT = 64
+"""Workers that died while the calls of another one are taken up, which takes seconds."""
+
 _log = structlog.get_logger("offhook.bridge")
 
 
@@ -86,8 +89,8 @@ async def run_worker(task: WorkerTask, supervisor: Connection) -> None:
     leaves the common port to the others. Raises OffhookError for what keeps it from serving.
     """
     stop, now, ordered = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    left: asyncio.Queue[str] = asyncio.Queue()
-    """Workers whose calls are to be taken up."""
+    left: asyncio.Queue[str] = asyncio.Queue(LEFT_LIMIT)
+    """Workers whose calls are to be taken up; those of more end as their TwiML says."""
     loop = asyncio.get_running_loop()
     # A terminal, or a service manager, sends its signal to every process of the group. The supervisor hears
     # it as well and passes it on, so nothing but its word may count as the second one.
@@ -104,7 +107,8 @@ async def run_worker(task: WorkerTask, supervisor: Connection) -> None:
             _log.warning("worker.orphaned", meaning="the supervisor is gone; live calls may end")
             order = Order.DRAIN
         if isinstance(order, TakeUp):
-            left.put_nowait(order.address)
+            with suppress(asyncio.QueueFull):
+                left.put_nowait(order.address)
             return
         ordered.set()
         stop.set()

@@ -69,4 +69,4 @@ def _handed_over(fallback: str, origin: str) -> str:
     """Ring the fallback (E.164), as behind a stream whose call may not be resumed again."""
     if fallback:
         return twiml.dial(fallback, action=f"{origin}/voice/after?dialled=1")
-    return twiml.say_and_hangup(f"{NOBODY_THERE.why} {NOBODY_THERE.advice}")
+    return twiml.say_and_hangup(NOBODY_THERE.whole)
